@@ -1,0 +1,7 @@
+// Loaded as a classic script before the first paint, so that a chosen theme never flashes the other one.
+try {
+  const theme = localStorage.getItem('switchhook.theme');
+  if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
+} catch {
+  // Storage is forbidden: the system's theme it is.
+}
