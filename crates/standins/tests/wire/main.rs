@@ -1,0 +1,10 @@
+//! The stand-ins over the wire: what a service and a test see of them.
+//!
+//! Requests are written by hand, so that what breaks on the way is seen as it is.
+
+#![allow(clippy::unwrap_used)]
+
+mod agent;
+mod http;
+mod n8n;
+mod retell;
