@@ -1,0 +1,7 @@
+//! `devstack`: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    devstack::cli::main()
+}

@@ -1,0 +1,155 @@
+//! The table of services. A further service is one more row.
+
+use switchhook_standins::retell::DEFAULT_AGENT;
+
+use crate::settings::Surroundings;
+
+/// One service.
+#[derive(Debug)]
+pub struct Service {
+    /// Its name and its program's.
+    pub name: &'static str,
+    /// Its word in `<KEY>_URL`, `<KEY>_PID`, `PAGES_<KEY>_URL` and in front of its settings (`<KEY>__X`).
+    pub key: &'static str,
+    /// Its port when nobody else has it.
+    pub port: u16,
+    /// What its page is called.
+    pub page: &'static str,
+    /// Settings that only this service has; the caller may set them by their plain names.
+    pub own_names: &'static [&'static str],
+    /// Settings that devstack gives it beside those of every service.
+    pub own_settings: fn(&Surroundings) -> Vec<(&'static str, String)>,
+    /// What the command below does.
+    pub example_title: &'static str,
+    /// A command to paste into a terminal, from the service's URL, a user's token and what is around.
+    pub example: fn(&str, &str, &Surroundings) -> String,
+}
+
+/// Every service that exists.
+pub static SERVICES: [Service; 3] = [
+    Service {
+        name: "session-svc",
+        key: "SESSION",
+        port: 3000,
+        page: "Sessions",
+        own_names: &["MAX_DAILY_CALL_LIMIT", "SESSION_MAX_DURATION"],
+        own_settings: |around| vec![("N8N_WEBHOOK_URL", around.n8n_webhook("ai-session"))],
+        example_title: "Start a session",
+        example: |url, token, _| {
+            format!(
+                "curl -sS -X POST {url}/api/ai-session/start -H 'Authorization: Bearer {token}' \
+                 -H 'Content-Type: application/json' -d '{{\"dailyCallLimit\":10}}'"
+            )
+        },
+    },
+    Service {
+        name: "retell-ingest-svc",
+        key: "RETELL",
+        port: 5000,
+        page: "Calls",
+        own_names: &[
+            "RETELL_API_URL",
+            "RETELL_API_KEYS",
+            "RETELL_REQUIRE_PROOF",
+            "RETELL_ADOPT_UNPROVEN",
+            "HELD_CALLS_WINDOW",
+            "DATA_KEY",
+        ],
+        own_settings: |around| {
+            vec![
+                ("RETELL_API_URL", around.retell_api.clone()),
+                ("RETELL_API_KEYS", around.keys.retell_key.clone()),
+                ("RETELL_ADOPT_UNPROVEN", "true".to_owned()),
+                ("DATA_KEY", around.keys.data_key.clone()),
+            ]
+        },
+        example_title: "Connect an agent and let it take a call",
+        example: |url, token, around| {
+            format!(
+                "curl -sS -X POST {url}/api/retell/connect-agent -H 'Authorization: Bearer {token}' \
+                 -H 'Content-Type: application/json' -d '{{\"agentId\":\"{DEFAULT_AGENT}\"}}' \
+                 && curl -sS -X POST {}/_call",
+                around.retell
+            )
+        },
+    },
+    Service {
+        name: "task-chat-svc",
+        key: "TASK_CHAT",
+        port: 3002,
+        page: "Tasks",
+        own_names: &[
+            "AGENT_WEBHOOKS",
+            "AGENT_TIMEOUT",
+            "TASK_MAX_WAIT",
+            "ENABLE_TEST_ENDPOINTS",
+        ],
+        own_settings: |around| {
+            let agents = format!(
+                "{{\"default\":\"{}\",\"echo\":\"{}\"}}",
+                around.n8n_webhook("task-agent"),
+                around.n8n_webhook("task-agent-respond")
+            );
+            vec![
+                ("AGENT_WEBHOOKS", agents),
+                ("ENABLE_TEST_ENDPOINTS", "true".to_owned()),
+            ]
+        },
+        example_title: "Write to an agent",
+        example: |url, token, _| {
+            format!(
+                "curl -sS -X POST {url}/api/tasks/assign-user-task -H 'Authorization: Bearer {token}' \
+                 -H 'Content-Type: application/json' -d '{{\"agentId\":\"echo\",\"message\":\"Hello\"}}'"
+            )
+        },
+    },
+];
+
+/// The words of all services that Switchhook has, those that do not exist yet too: their pages are switched off.
+pub const PAGE_KEYS: [&str; 5] = ["SESSION", "CHAT", "RETELL", "DISPATCH", "TASK_CHAT"];
+
+/// The service of this name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static Service> {
+    SERVICES.iter().find(|service| service.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::environment::Environment;
+    use crate::settings::Keys;
+
+    #[test]
+    fn names_keys_and_ports_are_each_used_once() {
+        for (at, service) in SERVICES.iter().enumerate() {
+            assert!(PAGE_KEYS.contains(&service.key), "{}", service.key);
+            for other in SERVICES.iter().skip(at + 1) {
+                assert!(service.name != other.name && service.key != other.key && service.port != other.port);
+            }
+        }
+    }
+
+    #[test]
+    fn the_example_can_be_pasted_as_it_is() {
+        let around = Surroundings {
+            database_url: String::new(),
+            n8n: String::new(),
+            retell: "http://127.0.0.1:5682".into(),
+            retell_api: String::new(),
+            urls: BTreeMap::new(),
+            keys: Keys::of(&Environment::default()),
+        };
+        for service in &SERVICES {
+            let line = (service.example)("http://127.0.0.1:3000", "a.b.c", &around);
+            assert!(line.starts_with("curl ") && !line.contains('\n'), "{line}");
+            let parsed = std::process::Command::new("sh")
+                .args(["-nc", &line])
+                .status()
+                .unwrap();
+            assert!(parsed.success(), "{line}");
+        }
+    }
+}
