@@ -1,0 +1,4 @@
+//! What lies outside: Retell's API, and the sealing of its keys.
+
+pub(crate) mod retell;
+pub(crate) mod vault;

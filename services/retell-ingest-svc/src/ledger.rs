@@ -1,0 +1,153 @@
+//! The ledger: events that wait share a commit.
+//!
+//! What waits while one commit is under way goes with the next, so a lone event is not delayed and many cost little more
+//! than one. Nobody is answered before the commit that holds his event. A batch that fails is repeated event by event, so
+//! that one bad event hurts nobody.
+
+mod batch;
+mod fold;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use switchhook_chassis::kit::Kit;
+use switchhook_core::ids::UserId;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::domain::event::Event;
+use crate::error::Error;
+use batch::Batches;
+
+pub(crate) use fold::refold;
+
+/// Events that may wait for their commit.
+const MAX_WAITING: usize = 4_096;
+/// Raw bytes of all events that wait, in KiB.
+const MAX_WAITING_KIB: usize = 256 * 1024;
+/// Events of one commit.
+const BATCH_EVENTS: usize = 256;
+/// Raw bytes at which a commit takes no further event.
+const BATCH_BYTES: usize = 16 * 1024 * 1024;
+/// Commits under way at a time: one waits for the disk while the next is prepared.
+const COMMITTERS: usize = 2;
+
+/// An event and the bytes that it came in.
+#[derive(Debug, Clone)]
+pub(crate) struct Incoming {
+    pub(crate) event: Event,
+    pub(crate) raw: Bytes,
+}
+
+/// Whether an event was new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Novelty {
+    New,
+    /// It is kept already, and changed nothing.
+    Duplicate,
+}
+
+/// What came of an event.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Taken {
+    /// It is in the call of a client.
+    Saved {
+        user: UserId,
+        duration_minutes: Option<f64>,
+        novelty: Novelty,
+    },
+    /// Nobody has the agent: it is held.
+    Held { novelty: Novelty },
+    /// The call was erased lately: nothing is kept.
+    Erased,
+}
+
+struct Waiting {
+    incoming: Incoming,
+    answer: oneshot::Sender<Result<Taken, Error>>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// Takes events. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Ledger {
+    queue: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+    waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>,
+    batches: Batches,
+}
+
+impl Ledger {
+    /// Nothing runs yet. `waived`: clients get what was held before they connected also without proof.
+    pub(crate) fn new(kit: &Kit, waived: bool) -> Self {
+        let (queue, waiting) = mpsc::channel(MAX_WAITING);
+        Self {
+            queue,
+            room: Arc::new(Semaphore::new(MAX_WAITING_KIB)),
+            waiting: Arc::new(Mutex::new(waiting)),
+            batches: Batches::new(kit, waived),
+        }
+    }
+
+    /// Starts committing. It ends after the last request has been answered, not when the service begins to stop.
+    pub(crate) fn start(&self, kit: &Kit) {
+        for _ in 0..COMMITTERS {
+            let stopped = kit.tasks.stopped().clone();
+            let work = commit_until_stopped(Arc::clone(&self.waiting), self.batches.clone());
+            let failed = kit.tasks.failed().clone();
+            // Not one of the tasks that the shutdown waits for: those are the requests that wait for it.
+            let committing = tokio::spawn(stopped.clone().run_until_cancelled_owned(work));
+            tokio::spawn(async move {
+                let ended = committing.await;
+                if !stopped.is_cancelled() {
+                    tracing::error!(panicked = ended.is_err(), "events are committed no longer");
+                    failed.cancel();
+                }
+            });
+        }
+    }
+
+    /// Keeps an event; done once it is committed.
+    pub(crate) async fn take(&self, incoming: Incoming) -> Result<Taken, Error> {
+        let kib = u32::try_from(incoming.raw.len() / 1024 + 1).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(kib);
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting {
+            incoming,
+            answer,
+            _room: room.map_err(|_full| Error::Crowded)?,
+        };
+        self.queue.try_send(waiting).map_err(|_full| Error::Crowded)?;
+        answered.await.unwrap_or(Err(Error::Crowded))
+    }
+}
+
+async fn commit_until_stopped(queue: Arc<Mutex<mpsc::Receiver<Waiting>>>, batches: Batches) {
+    loop {
+        let Some(batch) = next_batch(&queue).await else {
+            return;
+        };
+        let (events, answers): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|waiting| (waiting.incoming, (waiting.answer, waiting._room)))
+            .unzip();
+        let outcomes = batches.commit(events).await;
+        for ((answer, _room), outcome) in answers.into_iter().zip(outcomes) {
+            // Whoever hung up is not told; his event is kept all the same.
+            let _ = answer.send(outcome);
+        }
+    }
+}
+
+/// The first that waits, and whoever waits behind it.
+async fn next_batch(queue: &Mutex<mpsc::Receiver<Waiting>>) -> Option<Vec<Waiting>> {
+    let mut queue = queue.lock().await;
+    let first = queue.recv().await?;
+    let mut bytes = first.incoming.raw.len();
+    let mut batch = vec![first];
+    while batch.len() < BATCH_EVENTS && bytes < BATCH_BYTES {
+        let Ok(next) = queue.try_recv() else { break };
+        bytes += next.incoming.raw.len();
+        batch.push(next);
+    }
+    Some(batch)
+}
