@@ -1,0 +1,3 @@
+//! What lies outside of the service.
+
+pub(crate) mod agent;
