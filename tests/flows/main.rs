@@ -1,0 +1,12 @@
+//! Flows with real processes: the services' own binaries, a real PostgreSQL, the stand-ins.
+//!
+//! The binaries are built before (`make test` does); one file per flow.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and so do the functions that serve it"
+)]
+
+mod retell_kills;
+mod session;
+mod session_outages;

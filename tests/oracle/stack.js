@@ -1,0 +1,26 @@
+// Where the running stack is and what opens it: the environment, or else what `make up` wrote.
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const file = fileURLToPath(new URL('../../target/devstack/env', import.meta.url));
+const written = existsSync(file) ? parse(readFileSync(file, 'utf8')) : {};
+
+function parse(text) {
+  const lines = text.split('\n').map((line) => /^(?:export )?([A-Z0-9_]+)='(.*)'$/.exec(line));
+  return Object.fromEntries(lines.filter(Boolean).map(([, key, value]) => [key, value.replaceAll(`'\\''`, "'")]));
+}
+
+function setting(name) {
+  const value = process.env[name] ?? written[name];
+  if (value === undefined) throw new Error(`${name} is not set: start the stack with \`make up DETACH=1\``);
+  return value;
+}
+
+const url = (name) => setting(name).replace(/\/$/, '');
+
+/** Addresses and secrets of the stack. */
+export const stack = {
+  get retellUrl() { return url('RETELL_URL'); },
+  get retellKey() { return setting('RETELL_API_KEY'); },
+  get standinUrl() { return url('STANDIN_RETELL_URL'); },
+};
