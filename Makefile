@@ -1,0 +1,163 @@
+# Everything that is done with this workspace. `make` alone lists it.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# `PROFILE=release` builds optimised.
+PROFILE ?= debug
+# One crate or program, where a target takes one.
+S ?=
+DETACH ?=
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+CARGO_PROFILE := $(if $(filter release,$(PROFILE)),--release)
+DEVSTACK = $(TARGET_DIR)/$(PROFILE)/devstack
+SERVICES = $(notdir $(wildcard services/*))
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/switchhook/tools
+
+export PATH := $(TOOLS)/bin:$(PATH)
+# Queries are checked against the committed data: no build needs a database.
+export SQLX_OFFLINE := true
+# The browser is the system's own.
+export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
+
+say = @printf '· %s\n' '$(1)' >&2
+
+.PHONY: help
+help: ## Lists what can be made
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\n  S=<crate or service>  PROFILE=release  DETACH=1\n'
+
+.PHONY: up
+up: build ## Starts everything and prints where it is; Ctrl-C stops it (DETACH=1 leaves it running)
+	@exec $(DEVSTACK) up $(if $(DETACH),--detach)
+
+.PHONY: down
+down: ## Stops what `make up DETACH=1` left running
+	@for profile in $(PROFILE) debug release; do \
+		program=$(TARGET_DIR)/$$profile/devstack; \
+		if [ -x "$$program" ]; then exec "$$program" down; fi; \
+	done; printf '· nothing was running\n' >&2
+
+.PHONY: run
+run: build ## Runs one service in the foreground in the place of the stack's own (S=session-svc)
+	@test -n '$(S)' || { printf 'which one? make run S=session-svc\n' >&2; exit 2; }
+	@exec $(DEVSTACK) run '$(S)'
+
+.PHONY: build
+build: ## Builds every program
+	$(call say,building (the first time takes some minutes))
+	@cargo build --workspace --bins $(CARGO_PROFILE)
+
+# Without the services: their queries may be just what is being worked on.
+.PHONY: devstack
+devstack:
+	@cargo build -p devstack --bins $(CARGO_PROFILE)
+
+.PHONY: test
+ifeq ($(S),)
+test: test-rust test-oracle test-browser ## Runs every test, from unit to browser (S=<crate>: of one crate)
+else
+test: build
+	@$(DEVSTACK) postgres -- cargo test -p '$(S)' $(CARGO_PROFILE)
+endif
+
+.PHONY: test-rust
+test-rust: build ## Runs the Rust tests against a PostgreSQL of their own
+	@$(DEVSTACK) postgres -- cargo test --workspace $(CARGO_PROFILE)
+
+.PHONY: test-oracle
+test-oracle: build tests/oracle/node_modules/.package-lock.json ## Runs the vendors' own libraries against a stack
+	@$(DEVSTACK) exec -- npm --prefix tests/oracle test
+
+.PHONY: test-browser
+test-browser: build tests/browser/node_modules/.package-lock.json ## Runs the browser tests against a stack of their own
+	@$(DEVSTACK) install chromium
+	@$(DEVSTACK) exec -- npm --prefix tests/browser test
+
+tests/%/node_modules/.package-lock.json: tests/%/package-lock.json | build
+	@$(DEVSTACK) install node
+	$(call say,installing what tests/$* needs)
+	@npm --prefix tests/$* ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+.PHONY: check
+check: fmt-check clippy deny sqlx-check shellcheck ## Checks all that CI demands
+
+.PHONY: fmt
+fmt: ## Formats the code
+	@cargo fmt --all
+
+.PHONY: fmt-check
+fmt-check:
+	$(call say,format)
+	@cargo fmt --all --check
+
+.PHONY: clippy
+clippy:
+	$(call say,lints)
+	@cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: deny
+deny: cargo-deny
+	$(call say,dependency policy)
+	@cargo deny --log-level error check bans licenses sources
+
+.PHONY: sqlx
+sqlx: devstack sqlx-cli ## Refreshes the offline query data
+	@$(call each-service,cargo sqlx prepare)
+
+.PHONY: sqlx-check
+sqlx-check: devstack sqlx-cli
+	$(call say,offline query data)
+	@$(call each-service,cargo sqlx prepare --check)
+
+# In every service that has migrations, after they were applied: each to a schema of its own.
+define each-service
+SQLX_OFFLINE=false $(DEVSTACK) postgres -- sh -euc 'for service in $(SERVICES); do \
+	test -d "services/$$service/migrations" || continue; \
+	( cd "services/$$service" && sqlx migrate run && $(1) -- --all-targets ); \
+done'
+endef
+
+.PHONY: shellcheck
+shellcheck:
+	@if command -v shellcheck >/dev/null; then \
+		printf '· shell scripts\n' >&2; \
+		find .ci services tests -name node_modules -prune -o -type f \( -name '*.sh' -o -path .ci/run \) -print0 \
+			| xargs -0 shellcheck; \
+	else \
+		printf '· shell scripts: shellcheck is not installed, skipped\n' >&2; \
+	fi
+
+.PHONY: bench
+bench: ## Prints what it costs: memory, latency, throughput (S=<one of them>)
+	$(call say,building optimised)
+	@cargo build --workspace --bins --release
+	@$(TARGET_DIR)/release/devstack postgres -- $(TARGET_DIR)/release/bench $(S)
+
+.PHONY: docs
+docs: build ## Refreshes the tables of settings and builds the code's documentation
+	@for service in $(SERVICES); do \
+		readme="services/$$service/README.md"; \
+		"$(TARGET_DIR)/$(PROFILE)/$$service" settings | awk ' \
+			FNR == NR { table = table $$0 "\n"; next } \
+			/^<!-- settings:/ { print; printf "%s", table; skip = 1; next } \
+			/^<!-- end of settings/ { skip = 0 } \
+			!skip' - "$$readme" > "$$readme.new" && mv "$$readme.new" "$$readme"; \
+	done
+	@RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
+	$(call say,$(TARGET_DIR)/doc/)
+
+.PHONY: sqlx-cli
+sqlx-cli:
+	@command -v cargo-sqlx >/dev/null || { \
+		printf '· installing sqlx-cli (once, about two minutes)\n' >&2; \
+		cargo install --locked --root '$(TOOLS)' sqlx-cli@0.9.0 --no-default-features --features postgres,rustls,sqlx-toml; }
+
+.PHONY: cargo-deny
+cargo-deny:
+	@command -v cargo-deny >/dev/null || { \
+		printf '· installing cargo-deny (once, about four minutes)\n' >&2; \
+		cargo install --locked --root '$(TOOLS)' cargo-deny; }
