@@ -42,8 +42,8 @@ pub(crate) async fn run() -> Result<()> {
     let database = stack.database_url();
     psql(
         database,
-        "INSERT INTO retell.calls (id, agent_id, call_id, channel, stage, sources, created_at, heard_at, sort_at, revision) \
-                    VALUES (-1, 'agent_of_pgbench', 'call', 'voice', 0, '[]', now(), now(), now(), 0)",
+        "INSERT INTO retell.calls (id, agent_id, call_id, channel, stage, sources, created_at, heard_at, sort_at) \
+                    VALUES (-1, 'agent_of_pgbench', 'call', 'voice', 0, '[]', now(), now(), now())",
     )?;
     let (mut ours, mut theirs, mut waits) = (Vec::new(), Vec::new(), Series::default());
     for number in 0..ROUNDS {

@@ -9,7 +9,7 @@ CREATE TABLE retell.users (
   ai_status text NOT NULL DEFAULT 'Offline' CHECK (ai_status IN ('Online', 'Offline')),
   -- Retell's API key, sealed with DATA_KEY. Whoever has one has proven that the agent is his.
   api_key bytea,
-  -- Raised by every change that the client sees; a call carries the revision of its last change.
+  -- Raised by every change that the client sees.
   revision bigint NOT NULL DEFAULT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
   -- The revisions of the last change of his agent, and of the last erasure.
   agent_revision bigint NOT NULL DEFAULT 0,
@@ -69,14 +69,11 @@ CREATE TABLE retell.calls (
   -- When its last event came: held calls are held so long from then on.
   heard_at timestamptz NOT NULL,
   -- Lists go by it: the start, else `created_at`.
-  sort_at timestamptz NOT NULL,
-  -- The client's revision at its last change; nought while it is held.
-  revision bigint NOT NULL
+  sort_at timestamptz NOT NULL
 );
-CREATE UNIQUE INDEX calls_owned ON retell.calls (user_id, call_id) WHERE user_id IS NOT NULL;
+CREATE UNIQUE INDEX calls_owned ON retell.calls (call_id, user_id) WHERE user_id IS NOT NULL;
 CREATE UNIQUE INDEX calls_held ON retell.calls (agent_id, call_id) WHERE user_id IS NULL;
 CREATE INDEX calls_listed ON retell.calls (user_id, sort_at DESC, id DESC) WHERE user_id IS NOT NULL;
-CREATE INDEX calls_changed ON retell.calls (user_id, revision) WHERE user_id IS NOT NULL;
 -- Rows lie in the order in which they came: a few blocks say where the old ones are, at next to no cost for the new ones.
 CREATE INDEX calls_created ON retell.calls USING brin (created_at) WITH (pages_per_range = 32);
 
@@ -90,6 +87,15 @@ CREATE TABLE retell.events (
   raw bytea NOT NULL,
   PRIMARY KEY (call, hash)
 );
+
+-- The client's revision at the last change of each of his calls: what streams go by. Apart from the calls, so that a batch
+-- needs the clients' rows only for its last and shortest step, and batches of the same clients run side by side until then.
+CREATE TABLE retell.changes (
+  call bigint PRIMARY KEY REFERENCES retell.calls (id) ON DELETE CASCADE,
+  user_id text NOT NULL,
+  revision bigint NOT NULL
+);
+CREATE INDEX changes_of_user ON retell.changes (user_id, revision);
 
 -- Calls whose digest is older than they are. One row for each change; the digest is made after the commit.
 CREATE TABLE retell.undigested (

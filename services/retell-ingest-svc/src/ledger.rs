@@ -7,12 +7,14 @@
 mod batch;
 mod fold;
 
-use std::sync::Arc;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use switchhook_chassis::db;
 use switchhook_chassis::kit::Kit;
 use switchhook_core::ids::UserId;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::domain::event::Event;
 use crate::error::Error;
@@ -28,8 +30,9 @@ const MAX_WAITING_KIB: usize = 256 * 1024;
 const BATCH_EVENTS: usize = 256;
 /// Raw bytes at which a commit takes no further event.
 const BATCH_BYTES: usize = 16 * 1024 * 1024;
-/// Commits under way at a time: one waits for the disk while the next is prepared.
-const COMMITTERS: usize = 2;
+/// Commits under way at a time. Events of one agent always go the same way, so that commits never wait for each other's
+/// calls or clients.
+const COMMITTERS: usize = 3;
 
 /// An event and the bytes that it came in.
 #[derive(Debug, Clone)]
@@ -70,29 +73,47 @@ struct Waiting {
 /// Takes events. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Ledger {
-    queue: mpsc::Sender<Waiting>,
+    queues: Arc<[Queue]>,
     room: Arc<Semaphore>,
-    waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>,
     batches: Batches,
+}
+
+/// What waits for one of the committers, who takes his end of it when he starts.
+struct Queue {
+    sender: mpsc::Sender<Waiting>,
+    receiver: Mutex<Option<mpsc::Receiver<Waiting>>>,
+}
+
+impl Queue {
+    fn new() -> Self {
+        let (sender, receiver) = mpsc::channel(MAX_WAITING);
+        Self {
+            sender,
+            receiver: Mutex::new(Some(receiver)),
+        }
+    }
+
+    fn take_receiver(&self) -> Option<mpsc::Receiver<Waiting>> {
+        let mut receiver = self.receiver.lock().unwrap_or_else(PoisonError::into_inner);
+        receiver.take()
+    }
 }
 
 impl Ledger {
     /// Nothing runs yet. `waived`: clients get what was held before they connected also without proof.
     pub(crate) fn new(kit: &Kit, waived: bool) -> Self {
-        let (queue, waiting) = mpsc::channel(MAX_WAITING);
         Self {
-            queue,
+            queues: (0..COMMITTERS).map(|_| Queue::new()).collect(),
             room: Arc::new(Semaphore::new(MAX_WAITING_KIB)),
-            waiting: Arc::new(Mutex::new(waiting)),
             batches: Batches::new(kit, waived),
         }
     }
 
     /// Starts committing. It ends after the last request has been answered, not when the service begins to stop.
     pub(crate) fn start(&self, kit: &Kit) {
-        for _ in 0..COMMITTERS {
+        for waiting in self.queues.iter().filter_map(Queue::take_receiver) {
             let stopped = kit.tasks.stopped().clone();
-            let work = commit_until_stopped(Arc::clone(&self.waiting), self.batches.clone());
+            let work = commit_until_stopped(waiting, self.batches.clone());
             let failed = kit.tasks.failed().clone();
             // Not one of the tasks that the shutdown waits for: those are the requests that wait for it.
             let committing = tokio::spawn(stopped.clone().run_until_cancelled_owned(work));
@@ -106,7 +127,15 @@ impl Ledger {
         }
     }
 
-    /// Keeps an event; done once it is committed.
+    /// The queue of an agent.
+    fn queue(&self, agent_id: &str) -> Option<&mpsc::Sender<Waiting>> {
+        let mut hasher = DefaultHasher::new();
+        agent_id.hash(&mut hasher);
+        let nth = hasher.finish() % self.queues.len() as u64;
+        Some(&self.queues.get(usize::try_from(nth).ok()?)?.sender)
+    }
+
+    /// Keeps an event; done once it is committed. Whoever stops waiting for it does not call it back.
     pub(crate) async fn take(&self, incoming: Incoming) -> Result<Taken, Error> {
         let kib = u32::try_from(incoming.raw.len() / 1024 + 1).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(kib);
@@ -116,16 +145,20 @@ impl Ledger {
             answer,
             _room: room.map_err(|_full| Error::Crowded)?,
         };
-        self.queue.try_send(waiting).map_err(|_full| Error::Crowded)?;
-        answered.await.unwrap_or(Err(Error::Crowded))
+        let queue = self
+            .queue(&waiting.incoming.event.agent_id)
+            .ok_or(Error::Crowded)?;
+        queue.try_send(waiting).map_err(|_full| Error::Crowded)?;
+        match tokio::time::timeout(db::WORK_LIMIT, answered).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_stopped)) => Err(Error::Crowded),
+            Err(_elapsed) => Err(Error::Away),
+        }
     }
 }
 
-async fn commit_until_stopped(queue: Arc<Mutex<mpsc::Receiver<Waiting>>>, batches: Batches) {
-    loop {
-        let Some(batch) = next_batch(&queue).await else {
-            return;
-        };
+async fn commit_until_stopped(mut queue: mpsc::Receiver<Waiting>, batches: Batches) {
+    while let Some(batch) = next_batch(&mut queue).await {
         let (events, answers): (Vec<_>, Vec<_>) = batch
             .into_iter()
             .map(|waiting| (waiting.incoming, (waiting.answer, waiting._room)))
@@ -139,8 +172,7 @@ async fn commit_until_stopped(queue: Arc<Mutex<mpsc::Receiver<Waiting>>>, batche
 }
 
 /// The first that waits, and whoever waits behind it.
-async fn next_batch(queue: &Mutex<mpsc::Receiver<Waiting>>) -> Option<Vec<Waiting>> {
-    let mut queue = queue.lock().await;
+async fn next_batch(queue: &mut mpsc::Receiver<Waiting>) -> Option<Vec<Waiting>> {
     let first = queue.recv().await?;
     let mut bytes = first.incoming.raw.len();
     let mut batch = vec![first];

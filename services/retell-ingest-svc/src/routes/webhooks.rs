@@ -132,11 +132,7 @@ async fn keep(state: &AppState, body: &Value, raw: Bytes) -> Result<HttpResponse
         call_id: event.call_id.clone(),
         agent_id: event.agent_id.clone(),
     };
-    let ledger = state.ledger.clone();
-    let taken = state
-        .kit
-        .run(async move { ledger.take(Incoming { event, raw }).await })
-        .await?;
+    let taken = state.ledger.take(Incoming { event, raw }).await?;
     log(&told, &taken);
     Ok(answer(told, &taken))
 }

@@ -1,5 +1,5 @@
 //! Events and the rows that they are folded into, for many calls at a time, in two statements: [`read`] locks the rows of
-//! the calls in `call_id` order, [`write`](super::written::write) locks the clients' rows and writes everything. Fewer of them would not do, and
+//! the calls in `call_id` order, [`write`](super::written::write) writes everything and locks the clients' rows last. Fewer of them would not do, and
 //! each more would be paid by every event.
 
 use chrono::{DateTime, Utc};
@@ -56,7 +56,7 @@ pub(crate) struct Known {
 }
 
 /// Reads what is known of these events, in their order (row by row through the indexes, whatever PostgreSQL guesses of
-/// their number), and locks the rows that they may go in: of their calls, those that
+/// their number: `||` keeps it from walking through all calls of a client), and locks the rows that they may go in: of their calls, those that
 /// are held for their agents and those of whoever has or has had the agent. `waived`: proof is not asked for.
 pub(crate) async fn read(
     conn: &mut PgConnection,
@@ -83,7 +83,9 @@ pub(crate) async fn read(
                 SELECT t.user_id FROM retell.tenures t
                 WHERE t.agent_id = e.agent_id AND t.began_at <= e.at AND (t.ended_at IS NULL OR e.at < t.ended_at)
                 ORDER BY t.began_at DESC LIMIT 1) then_had ON true
-            LEFT JOIN retell.tenures has ON has.agent_id = e.agent_id AND has.ended_at IS NULL
+            LEFT JOIN LATERAL (
+                SELECT t.user_id, t.proven FROM retell.tenures t
+                WHERE t.agent_id = e.agent_id AND t.ended_at IS NULL OFFSET 0) has ON true
         ), candidates AS MATERIALIZED (
             SELECT c.id FROM t CROSS JOIN LATERAL (
                 SELECT id FROM retell.calls
@@ -93,7 +95,8 @@ pub(crate) async fn read(
                 SELECT then_user AS id UNION SELECT now_user
                 UNION SELECT had.user_id FROM retell.tenures had WHERE had.agent_id = t.agent_id) u
             CROSS JOIN LATERAL (
-                SELECT id FROM retell.calls WHERE user_id = u.id AND call_id = t.call_id OFFSET 0) c
+                SELECT id FROM retell.calls
+                WHERE call_id = t.call_id AND user_id IS NOT NULL AND user_id || '' = u.id OFFSET 0) c
         ), c AS MATERIALIZED (
             SELECT * FROM retell.calls WHERE id = ANY(ARRAY(SELECT id FROM candidates)) ORDER BY call_id, id FOR UPDATE
         )

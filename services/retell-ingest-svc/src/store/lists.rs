@@ -4,6 +4,8 @@
 //! words are found at once among the newest calls, rare ones by the index, and PostgreSQL's guesses about how common a
 //! word is do not matter. Calls in the queue of digests are looked at themselves.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
@@ -33,7 +35,7 @@ macro_rules! select_calls {
     ($with:literal, $from:literal, $($argument:expr),+) => {
         sqlx::query_as!(
             ListedRow,
-            $with + r#"SELECT c.id AS "id!", c.sort_at AS "sort_at!", c.revision AS "revision!", c.call_id AS "call_id!",
+            $with + r#"SELECT c.id AS "id!", c.sort_at AS "sort_at!", c.call_id AS "call_id!",
                 c.agent_id AS "agent_id!", c.channel AS "channel!", c.status AS "status?", c.direction AS "direction?",
                 c.from_number AS "from_number?", c.to_number AS "to_number?", c.started_at AS "started_at?",
                 c.ended_at AS "ended_at?", c.duration_minutes AS "duration_minutes?", c.summary AS "summary?",
@@ -49,7 +51,6 @@ macro_rules! select_calls {
 struct ListedRow {
     id: i64,
     sort_at: DateTime<Utc>,
-    revision: i64,
     call_id: String,
     agent_id: String,
     channel: String,
@@ -130,19 +131,33 @@ pub(crate) async fn changed(
     up_to: i64,
     limit: i64,
 ) -> Result<Vec<(i64, ShownCall)>, sqlx::Error> {
-    let rows = select_calls!(
-        "",
-        "retell.calls c WHERE c.user_id = $1 AND c.revision > $2 AND c.revision <= $3 ORDER BY c.revision LIMIT $4",
+    let changes = sqlx::query!(
+        "SELECT call, revision FROM retell.changes
+        WHERE user_id = $1 AND revision > $2 AND revision <= $3 ORDER BY revision LIMIT $4",
         owner.as_str(),
         after,
         up_to,
         limit
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let ids: Vec<i64> = changes.iter().map(|change| change.call).collect();
+    let rows = select_calls!(
+        "",
+        "retell.calls c WHERE c.id = ANY($1) AND c.user_id = $2",
+        &ids,
+        owner.as_str()
     );
     let rows = rows.fetch_all(conn).await?;
-    Ok(rows
+    let mut calls: HashMap<i64, ShownCall> = rows
         .into_iter()
-        .map(|row| (row.revision, Listed::from(row).call))
-        .collect())
+        .map(|row| (row.id, Listed::from(row).call))
+        .collect();
+    // What was erased between the two looks is left out.
+    let in_order = changes
+        .iter()
+        .filter_map(|change| Some((change.revision, calls.remove(&change.call)?)));
+    Ok(in_order.collect())
 }
 
 /// One call of a client.

@@ -140,7 +140,7 @@ impl Columns {
     }
 }
 
-/// One statement. Gives how many calls were written and how many clients' revisions rose.
+/// One statement, which locks the clients' rows when all else is done. Gives how many calls were written and how many clients' revisions rose.
 #[allow(clippy::too_many_lines, reason = "one statement and its parameters")]
 async fn put(
     conn: &mut PgConnection,
@@ -150,31 +150,23 @@ async fn put(
     counts: &[i64],
 ) -> Result<(usize, usize), sqlx::Error> {
     let written = sqlx::query!(
-        r#"WITH locked AS MATERIALIZED (
-            SELECT id FROM retell.users WHERE id = ANY($29) ORDER BY id FOR UPDATE
-        ), raised AS (
-            UPDATE retell.users u SET revision = u.revision + asked.changes
-            FROM locked JOIN unnest($29::text[], $30::bigint[]) AS asked (id, changes) ON asked.id = locked.id
-            WHERE u.id = locked.id RETURNING u.id, u.revision - asked.changes AS before
-        ), written AS (
+        r#"WITH written AS (
             INSERT INTO retell.calls AS c (id, user_id, agent_id, call_id, channel, stage, said_status, status, direction,
                 from_number, to_number, started_at, ended_at, duration_ms, duration_minutes, transcript, turns, summary,
                 sentiment, successful, disconnection_reason, cost_cents, recording_url, analysis, sources, created_at,
-                sort_at, heard_at, revision)
+                sort_at, heard_at)
             SELECT n.id, n.user_id, n.agent_id, n.call_id, channel, stage, said_status, status, direction, from_number,
                 to_number, started_at, ended_at, duration_ms, duration_minutes, transcript, turns, summary, sentiment,
-                successful, disconnection_reason, cost_cents, recording_url, analysis, sources, created_at, sort_at, heard_at,
-                COALESCE(raised.before + n.nth, 0)
+                successful, disconnection_reason, cost_cents, recording_url, analysis, sources, created_at, sort_at, heard_at
             FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::text[],
                 $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::bigint[],
                 $15::float8[], $16::text[], $17::jsonb[], $18::text[], $19::text[], $20::boolean[], $21::text[],
                 $22::float8[], $23::text[], $24::jsonb[], $25::jsonb[], $26::timestamptz[], $27::timestamptz[],
-                $28::bigint[], $31::bytea[], $37::timestamptz[])
+                $28::bytea[], $29::timestamptz[])
                 AS n (id, user_id, agent_id, call_id, channel, stage, said_status, status, direction, from_number,
                     to_number, started_at, ended_at, duration_ms, duration_minutes, transcript, turns, summary, sentiment,
                     successful, disconnection_reason, cost_cents, recording_url, analysis, sources, created_at, sort_at,
-                    nth, tombstone, heard_at)
-            LEFT JOIN raised ON raised.id = n.user_id
+                    tombstone, heard_at)
             WHERE n.tombstone IS NULL OR (SELECT true FROM retell.tombstones t WHERE t.hash IN (n.tombstone,
                 sha256(convert_to('retell-owner:' || n.user_id || ':' || n.call_id, 'UTF8'))) LIMIT 1) IS NULL
             ORDER BY n.call_id
@@ -183,7 +175,6 @@ async fn put(
                 said_status = excluded.said_status, started_at = excluded.started_at, ended_at = excluded.ended_at,
                 duration_ms = excluded.duration_ms, duration_minutes = excluded.duration_minutes,
                 sources = excluded.sources, created_at = excluded.created_at, sort_at = excluded.sort_at, heard_at = excluded.heard_at,
-                revision = excluded.revision,
                 direction = COALESCE(excluded.direction, c.direction),
                 from_number = COALESCE(excluded.from_number, c.from_number),
                 to_number = COALESCE(excluded.to_number, c.to_number),
@@ -199,10 +190,25 @@ async fn put(
             RETURNING id
         ), kept AS (
             INSERT INTO retell.events (call, hash, event, received_at, raw)
-            SELECT * FROM unnest($32::bigint[], $33::bytea[], $34::text[], $35::timestamptz[], $36::bytea[]) AS k (call)
-            WHERE k.call IN (SELECT id FROM written)
+            SELECT * FROM unnest($30::bigint[], $31::bytea[], $32::text[], $33::timestamptz[], $34::bytea[]) AS k (call)
+            WHERE k.call IN (SELECT id FROM written) RETURNING call
         ), queued AS (
-            INSERT INTO retell.undigested (call) SELECT id FROM written
+            INSERT INTO retell.undigested (call) SELECT id FROM written RETURNING call
+        ), locked AS MATERIALIZED (
+            SELECT id FROM retell.users
+            WHERE id = ANY($35) AND (SELECT count(*) FROM written) + (SELECT count(*) FROM kept)
+                + (SELECT count(*) FROM queued) > 0
+            ORDER BY id FOR UPDATE
+        ), raised AS (
+            UPDATE retell.users u SET revision = u.revision + asked.changes
+            FROM locked JOIN unnest($35::text[], $36::bigint[]) AS asked (id, changes) ON asked.id = locked.id
+            WHERE u.id = locked.id RETURNING u.id, u.revision - asked.changes AS before
+        ), changed AS (
+            INSERT INTO retell.changes AS c (call, user_id, revision)
+            SELECT n.call, n.user_id, raised.before + n.nth
+            FROM unnest($1::bigint[], $2::text[], $37::bigint[]) AS n (call, user_id, nth)
+            JOIN raised ON raised.id = n.user_id
+            ON CONFLICT (call) DO UPDATE SET user_id = excluded.user_id, revision = excluded.revision
         )
         SELECT (SELECT count(*) FROM written) AS "calls!", (SELECT count(*) FROM raised) AS "users!""#,
         &c.ids,
@@ -232,16 +238,16 @@ async fn put(
         &c.sources,
         &c.created,
         &c.sorts,
-        &c.nths,
-        users,
-        counts,
         &c.tombstones as &[Option<Vec<u8>>],
+        &c.heard,
         &e.calls,
         &e.hashes,
         &e.names,
         &e.arrivals,
         &e.raws,
-        &c.heard
+        users,
+        counts,
+        &c.nths
     )
     .fetch_one(conn)
     .await?;

@@ -120,8 +120,8 @@ async fn a_call_that_met_the_connecting_on_the_way_is_found_by_the_next_round(po
     let world = World::new(&pool).await;
     world.connect(ADA, AGENT).await;
     // As if it had been stored a moment before the connecting was committed, and counted a moment after.
-    let met = "INSERT INTO retell.calls (agent_id, call_id, channel, stage, sources, created_at, heard_at, sort_at, revision) \
-               VALUES ($1, 'call_1', 'voice', 1, '[]', now(), now(), now(), 0)";
+    let met = "INSERT INTO retell.calls (agent_id, call_id, channel, stage, sources, created_at, heard_at, sort_at) \
+               VALUES ($1, 'call_1', 'voice', 1, '[]', now(), now(), now())";
     sqlx::query(met).bind(AGENT).execute(&world.pool).await.unwrap();
     eventually(
         || async { (world.calls(ADA).await.len() == 1).then_some(()) },

@@ -35,7 +35,7 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
 
 /// What a row says, but for what is its own: numbers, and the moments at which its events happened to arrive.
 async fn rows(pool: &PgPool) -> BTreeMap<String, Value> {
-    let sql = "SELECT call_id, to_jsonb(c) - '{id,call_id,created_at,heard_at,revision,sources}'::text[] FROM retell.calls c";
+    let sql = "SELECT call_id, to_jsonb(c) - '{id,call_id,created_at,heard_at,sources}'::text[] FROM retell.calls c";
     let rows: Vec<(String, Value)> = sqlx::query_as(sql).fetch_all(pool).await.unwrap();
     rows.into_iter().collect()
 }

@@ -13,6 +13,8 @@ const CALLS: i32 = 100_000;
 /// As many newest calls as a search looks at one by one.
 const LOOKED_AT: i64 = 5_000;
 const PAGE: i64 = 51;
+/// How the ledger begins.
+const LEDGER: &str = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off";
 
 /// The one statement of the store that has all of these pieces.
 fn statement(pieces: &[&str]) -> String {
@@ -211,7 +213,7 @@ async fn a_search_sees_no_rows_of_other_clients(pool: PgPool) {
 /// What an event costs must not grow with the table: a plan that reads it through was found by its figures alone.
 #[sqlx::test(migrator = "retell_ingest_svc::MIGRATOR")]
 async fn a_batch_of_events_looks_at_its_own_calls_alone(pool: PgPool) {
-    // The connection has the settings of the store's reading transactions; the ledger has none.
+    // The connection of `fill` has the settings of the store's reading transactions; the ledger's are others.
     fill(&pool).await.close().await.unwrap();
     let had = "INSERT INTO retell.tenures (agent_id, user_id, proven, began_at) \
                SELECT DISTINCT agent_id, user_id, true, timestamptz '2020-01-01' FROM retell.calls RETURNING agent_id";
@@ -227,7 +229,7 @@ async fn a_batch_of_events_looks_at_its_own_calls_alone(pool: PgPool) {
     let moments = vec![Some(time("2026-06-01T00:00:00Z")); calls.len()];
     let hashes = vec![vec![7_u8; 32]; calls.len()];
     let read = statement(&["candidates AS MATERIALIZED"]);
-    let mut conn = pool.acquire().await.unwrap();
+    let mut conn = pool.begin_with(LEDGER).await.unwrap();
     let scans = scans(&mut conn, &read, |query| {
         query
             .bind(agents)
@@ -238,5 +240,47 @@ async fn a_batch_of_events_looks_at_its_own_calls_alone(pool: PgPool) {
     });
     for scan in scans.await {
         assert!(scan.rows <= 1_000, "{scan:#?}");
+    }
+}
+
+/// The ledger's plan may be as old as its connection: made when the tables were empty, it is used when they are full.
+#[sqlx::test(migrator = "retell_ingest_svc::MIGRATOR")]
+async fn a_plan_of_the_ledger_that_was_made_for_empty_tables_goes_by_the_right_indexes(pool: PgPool) {
+    let read = statement(&["candidates AS MATERIALIZED"]);
+    let mut tx = pool.begin_with(LEDGER).await.unwrap();
+    let prepare = format!("PREPARE reading (text[], text[], timestamptz[], bytea[], bytea[]) AS {read}");
+    sqlx::raw_sql(AssertSqlSafe(prepare))
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    let explain = "EXPLAIN (FORMAT JSON) EXECUTE reading ('{}', '{}', '{}', '{}', '{}')";
+    let plan: Value = sqlx::query_scalar(explain).fetch_one(&mut *tx).await.unwrap();
+    let mut used = Vec::new();
+    indexes_of(&plan, &mut used);
+    used.sort_unstable();
+    used.dedup();
+    let of_one_call = [
+        "calls_held",
+        "calls_owned",
+        "calls_pkey",
+        "events_pkey",
+        "tombstones_pkey",
+    ];
+    let known: Vec<&String> = used
+        .iter()
+        .filter(|index| !index.starts_with("tenures"))
+        .collect();
+    assert_eq!(known, of_one_call, "{plan:#}");
+}
+
+/// The indexes that a plan uses, at any depth.
+fn indexes_of(plan: &Value, used: &mut Vec<String>) {
+    match plan {
+        Value::Object(node) => {
+            used.extend(node.get("Index Name").and_then(Value::as_str).map(str::to_owned));
+            node.values().for_each(|value| indexes_of(value, used));
+        }
+        Value::Array(nodes) => nodes.iter().for_each(|node| indexes_of(node, used)),
+        _ => {}
     }
 }
