@@ -11,7 +11,7 @@ CREATE FUNCTION pg_temp.fill(client text, calls integer) RETURNS void LANGUAGE s
 
   INSERT INTO retell.calls (user_id, agent_id, call_id, channel, stage, status, direction, from_number, to_number,
     started_at, ended_at, duration_ms, duration_minutes, transcript, summary, sentiment, successful,
-    disconnection_reason, cost_cents, sources, created_at, heard_at, sort_at, revision)
+    disconnection_reason, cost_cents, sources, created_at, heard_at, sort_at)
   SELECT client, 'agent_' || md5(client), 'call_' || md5(client || n), 'voice', 5, 'ended', 'inbound',
     '+1415' || lpad((n % 10000000)::text, 7, '0'), '+14155550100',
     at, at + length, (n % 900) * 1000, round((n % 900) / 60.0, 2),
@@ -19,7 +19,7 @@ CREATE FUNCTION pg_temp.fill(client text, calls integer) RETURNS void LANGUAGE s
     'The caller asked for ' || words[4] || ' ref' || n,
     (ARRAY['Positive', 'Neutral', 'Negative', 'Unknown'])[1 + n % 4], n % 3 = 0,
     (ARRAY['user_hangup', 'agent_hangup', 'call_transfer', 'inactivity', 'voicemail_reached'])[1 + n % 5],
-    n % 97 * 1.25, '[]', at + length, at + length, at, n
+    n % 97 * 1.25, '[]', at + length, at + length, at
   FROM (
     SELECT n, timestamptz '2026-07-01 00:00:00Z' - n * interval '30 s' AS at, (n % 900) * interval '1 s' AS length,
       ARRAY(
@@ -37,6 +37,9 @@ CREATE FUNCTION pg_temp.fill(client text, calls integer) RETURNS void LANGUAGE s
       ) AS words
     FROM generate_series(1, calls) AS numbers (n)
   ) AS made;
+
+  INSERT INTO retell.changes (call, user_id, revision)
+  SELECT id, user_id, row_number() OVER (ORDER BY sort_at) FROM retell.calls WHERE user_id = client;
 
   INSERT INTO retell.digests (call, user_id, words, day, sentiment, outcome, reason, centiminutes, millicents)
   SELECT id, user_id,
