@@ -7,14 +7,15 @@
 mod batch;
 mod fold;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use switchhook_chassis::db;
 use switchhook_chassis::kit::Kit;
 use switchhook_core::ids::UserId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::domain::event::Event;
 use crate::error::Error;
@@ -30,9 +31,8 @@ const MAX_WAITING_KIB: usize = 256 * 1024;
 const BATCH_EVENTS: usize = 256;
 /// Raw bytes at which a commit takes no further event.
 const BATCH_BYTES: usize = 16 * 1024 * 1024;
-/// Commits under way at a time. Events of one agent always go the same way, so that commits never wait for each other's
-/// calls or clients.
-const COMMITTERS: usize = 3;
+/// Longest that a commit waits for those whom the commit before has answered.
+const GATHERING: Duration = Duration::from_millis(2);
 
 /// An event and the bytes that it came in.
 #[derive(Debug, Clone)]
@@ -73,66 +73,41 @@ struct Waiting {
 /// Takes events. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Ledger {
-    queues: Arc<[Queue]>,
+    queue: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
+    /// Taken by the committer when it starts.
+    waiting: Arc<Mutex<Option<mpsc::Receiver<Waiting>>>>,
     batches: Batches,
-}
-
-/// What waits for one of the committers, who takes his end of it when he starts.
-struct Queue {
-    sender: mpsc::Sender<Waiting>,
-    receiver: Mutex<Option<mpsc::Receiver<Waiting>>>,
-}
-
-impl Queue {
-    fn new() -> Self {
-        let (sender, receiver) = mpsc::channel(MAX_WAITING);
-        Self {
-            sender,
-            receiver: Mutex::new(Some(receiver)),
-        }
-    }
-
-    fn take_receiver(&self) -> Option<mpsc::Receiver<Waiting>> {
-        let mut receiver = self.receiver.lock().unwrap_or_else(PoisonError::into_inner);
-        receiver.take()
-    }
 }
 
 impl Ledger {
     /// Nothing runs yet. `waived`: clients get what was held before they connected also without proof.
     pub(crate) fn new(kit: &Kit, waived: bool) -> Self {
+        let (queue, waiting) = mpsc::channel(MAX_WAITING);
         Self {
-            queues: (0..COMMITTERS).map(|_| Queue::new()).collect(),
+            queue,
             room: Arc::new(Semaphore::new(MAX_WAITING_KIB)),
+            waiting: Arc::new(Mutex::new(Some(waiting))),
             batches: Batches::new(kit, waived),
         }
     }
 
     /// Starts committing. It ends after the last request has been answered, not when the service begins to stop.
     pub(crate) fn start(&self, kit: &Kit) {
-        for waiting in self.queues.iter().filter_map(Queue::take_receiver) {
-            let stopped = kit.tasks.stopped().clone();
-            let work = commit_until_stopped(waiting, self.batches.clone());
-            let failed = kit.tasks.failed().clone();
-            // Not one of the tasks that the shutdown waits for: those are the requests that wait for it.
-            let committing = tokio::spawn(stopped.clone().run_until_cancelled_owned(work));
-            tokio::spawn(async move {
-                let ended = committing.await;
-                if !stopped.is_cancelled() {
-                    tracing::error!(panicked = ended.is_err(), "events are committed no longer");
-                    failed.cancel();
-                }
-            });
-        }
-    }
-
-    /// The queue of an agent.
-    fn queue(&self, agent_id: &str) -> Option<&mpsc::Sender<Waiting>> {
-        let mut hasher = DefaultHasher::new();
-        agent_id.hash(&mut hasher);
-        let nth = hasher.finish() % self.queues.len() as u64;
-        Some(&self.queues.get(usize::try_from(nth).ok()?)?.sender)
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(waiting) = waiting.take() else { return };
+        let stopped = kit.tasks.stopped().clone();
+        let work = commit_until_stopped(waiting, self.batches.clone());
+        let failed = kit.tasks.failed().clone();
+        // Not one of the tasks that the shutdown waits for: those are the requests that wait for it.
+        let committing = tokio::spawn(stopped.clone().run_until_cancelled_owned(work));
+        tokio::spawn(async move {
+            let ended = committing.await;
+            if !stopped.is_cancelled() {
+                tracing::error!(panicked = ended.is_err(), "events are committed no longer");
+                failed.cancel();
+            }
+        });
     }
 
     /// Keeps an event; done once it is committed. Whoever stops waiting for it does not call it back.
@@ -145,10 +120,7 @@ impl Ledger {
             answer,
             _room: room.map_err(|_full| Error::Crowded)?,
         };
-        let queue = self
-            .queue(&waiting.incoming.event.agent_id)
-            .ok_or(Error::Crowded)?;
-        queue.try_send(waiting).map_err(|_full| Error::Crowded)?;
+        self.queue.try_send(waiting).map_err(|_full| Error::Crowded)?;
         match tokio::time::timeout(db::WORK_LIMIT, answered).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_stopped)) => Err(Error::Crowded),
@@ -158,12 +130,20 @@ impl Ledger {
 }
 
 async fn commit_until_stopped(mut queue: mpsc::Receiver<Waiting>, batches: Batches) {
-    while let Some(batch) = next_batch(&mut queue).await {
+    let mut last = Last {
+        events: 0,
+        ended: Instant::now(),
+    };
+    while let Some(batch) = next_batch(&mut queue, last).await {
         let (events, answers): (Vec<_>, Vec<_>) = batch
             .into_iter()
             .map(|waiting| (waiting.incoming, (waiting.answer, waiting._room)))
             .unzip();
         let outcomes = batches.commit(events).await;
+        last = Last {
+            events: outcomes.len(),
+            ended: Instant::now(),
+        };
         for ((answer, _room), outcome) in answers.into_iter().zip(outcomes) {
             // Whoever hung up is not told; his event is kept all the same.
             let _ = answer.send(outcome);
@@ -171,13 +151,28 @@ async fn commit_until_stopped(mut queue: mpsc::Receiver<Waiting>, batches: Batch
     }
 }
 
-/// The first that waits, and whoever waits behind it.
-async fn next_batch(queue: &mut mpsc::Receiver<Waiting>) -> Option<Vec<Waiting>> {
+/// The commit before: as many as it has answered are likely to come again at once.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    events: usize,
+    ended: Instant,
+}
+
+/// The first that waits, and whoever waits behind it. Straight after a commit for several, those get a moment to come
+/// with their next: else the first of them would have a commit for itself, and the others wait twice as long.
+async fn next_batch(queue: &mut mpsc::Receiver<Waiting>, last: Last) -> Option<Vec<Waiting>> {
     let first = queue.recv().await?;
     let mut bytes = first.incoming.raw.len();
     let mut batch = vec![first];
     while batch.len() < BATCH_EVENTS && bytes < BATCH_BYTES {
-        let Ok(next) = queue.try_recv() else { break };
+        let next = match queue.try_recv() {
+            Ok(next) => next,
+            Err(_) if batch.len() >= last.events => break,
+            Err(_) => match tokio::time::timeout_at(last.ended + GATHERING, queue.recv()).await {
+                Ok(Some(next)) => next,
+                Ok(None) | Err(_) => break,
+            },
+        };
         bytes += next.incoming.raw.len();
         batch.push(next);
     }
