@@ -18,7 +18,7 @@ pub use application::Application;
 use crate::clock::Clock;
 use crate::config::{CommonSettings, SettingError, SettingSpec, SettingsBlock, Source};
 use crate::db;
-use crate::http::auth::Authenticator;
+use crate::http::auth::{Authenticator, ScopedSecret};
 use crate::kit::Kit;
 use crate::lifecycle::Tasks;
 use crate::outbound::Outbound;
@@ -72,8 +72,16 @@ pub trait Program: Sized + Send + Sync + 'static {
     fn openapi() -> utoipa::openapi::OpenApi;
     /// Judges settings together, beyond what each says by itself.
     fn validate(settings: &ServiceSettings<Self::Own>) -> Result<(), SettingError>;
+    /// Secrets of machines that reach a part of the service only.
+    fn scoped_secrets(_: &Self::Own) -> Vec<ScopedSecret> {
+        Vec::new()
+    }
     /// Its state. Nothing runs yet.
     fn state(kit: Kit, own: Self::Own) -> Result<Self::State, SettingError>;
+    /// Binds what it listens on besides HTTP. Only who serves does.
+    fn bind(_: &Self::State) -> Result<(), SettingError> {
+        Ok(())
+    }
     /// Its outbox, where it owes anything to anybody.
     fn outbox(state: &Self::State) -> Option<&Outbox>;
     /// Starts what runs beside the server, on the kit's tasks. The schema is there by then.
@@ -119,12 +127,14 @@ pub enum RunError {
 
 /// The kit of a service that listens on `port`, from its settings. Nothing runs and nothing is connected yet.
 pub fn kit<P: Program>(
-    settings: &CommonSettings,
+    settings: &ServiceSettings<P::Own>,
     port: u16,
     outbound: Outbound,
     clock: Arc<dyn Clock>,
 ) -> Result<Kit, SettingError> {
     let service = service::<P>();
+    let auth = authenticator::<P>(settings)?;
+    let settings = &settings.common;
     let pool = db::pool(settings, service)?;
     let replica = Replica::new(service, &pool, advertised(settings, port), Pace::default());
     let wake = Wake::new(
@@ -142,9 +152,16 @@ pub fn kit<P: Program>(
         wake,
         replica,
         outbound,
-        auth: Arc::new(Authenticator::new(settings)?),
+        auth: Arc::new(auth),
         tasks: Tasks::on_current_runtime(),
     })
+}
+
+/// Who knows the callers of a service.
+pub(crate) fn authenticator<P: Program>(
+    settings: &ServiceSettings<P::Own>,
+) -> Result<Authenticator, SettingError> {
+    Authenticator::new(&settings.common)?.with_scoped(P::scoped_secrets(&settings.own))
 }
 
 /// Where siblings reach this process: as configured, else at this machine's name.

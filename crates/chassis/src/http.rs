@@ -23,7 +23,7 @@ pub mod sign_in;
 pub mod sse;
 pub mod trace;
 
-pub use auth::{Anyone, Caller, Machine, MachinePost, User};
+pub use auth::{Anyone, Caller, CallerPost, Machine, MachinePost, User};
 pub use body::{FromN8n, Json, NoBody};
 pub use failure::Failure;
 pub use paging::{Paging, next_url};

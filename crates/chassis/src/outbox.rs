@@ -8,6 +8,7 @@
 
 pub mod admin;
 mod breaker;
+mod draft;
 mod held;
 mod mark;
 mod reaper;
@@ -22,12 +23,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+pub use draft::{Columns, Draft};
 use sqlx::PgConnection;
 pub use switchhook_core::n8n::reply::Reason;
 use switchhook_core::trace::TraceContext;
 use url::Url;
 use uuid::Uuid;
-pub use worker::OwedSummary;
+pub use worker::{Cancelled, OwedSummary};
 
 /// How often a request may reach its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +110,16 @@ pub enum Outcome {
 /// Largest answer that is read.
 pub const ANSWER_BYTES: usize = 1024 * 1024;
 
+/// What is to be done once the outcome is committed: whoever waits for the consequence is told. Lost where the process
+/// dies between the two.
+pub type After = Option<Box<dyn FnOnce() + Send>>;
+
+/// Sees the body of a 2xx while it comes. Dropped when the try is over, however it ends.
+pub trait Listener: Send {
+    /// The next bytes of the body. Must not block.
+    fn chunk(&mut self, bytes: &[u8]);
+}
+
 /// The one who knows what deliveries mean.
 #[async_trait]
 pub trait Owner: Send + Sync + 'static {
@@ -121,7 +133,7 @@ pub trait Owner: Send + Sync + 'static {
         conn: &mut PgConnection,
         delivery: &Delivery,
         outcome: &Outcome,
-    ) -> Result<(), sqlx::Error>;
+    ) -> Result<After, sqlx::Error>;
 
     /// Asked before a row goes back to be tried again, in that transaction and before the row is touched: locks what
     /// it looks at. `false`: the owner has recorded that nobody wants it any more, and the row ends as cancelled.
@@ -131,6 +143,11 @@ pub trait Owner: Send + Sync + 'static {
         _delivery: &Delivery,
     ) -> Result<bool, sqlx::Error> {
         Ok(true)
+    }
+
+    /// Asked when a try begins: who wants to see the answer while it comes.
+    fn listener(&self, _delivery: &Delivery) -> Option<Box<dyn Listener>> {
+        None
     }
 
     /// How long an answer may take; the topic's own limit, unless a setting says otherwise.

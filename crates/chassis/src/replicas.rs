@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+use subtle::ConstantTimeEq;
 use url::Url;
 use uuid::Uuid;
 
@@ -96,6 +97,11 @@ impl Replica {
     /// The id that rows name.
     pub fn id(&self) -> Uuid {
         self.inner.id
+    }
+
+    /// What proves to siblings that a call comes from this service: theirs to present, this process's to know.
+    pub fn admits(&self, token: &[u8]) -> bool {
+        self.inner.token.as_bytes().ct_eq(token).into()
     }
 
     /// How fast it lives.

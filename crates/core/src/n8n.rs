@@ -3,3 +3,4 @@
 pub mod envelope;
 pub mod reply;
 pub mod said;
+pub mod stream;

@@ -55,8 +55,9 @@ impl<P: Program> Application<P> {
         };
         let listener = TcpListener::bind(wanted).map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
-        let kit = kit::<P>(common, address.port(), outbound, clock)?;
+        let kit = kit::<P>(settings, address.port(), outbound, clock)?;
         let state = P::state(kit.clone(), settings.own.clone())?;
+        P::bind(&state)?;
         let shown = Shown {
             readiness: Readiness::new(&P::migrator()),
             outbox: ShownOutbox(P::outbox(&state).cloned()),

@@ -14,7 +14,6 @@ use crate::app::{self, Program, RunError, ServiceSettings, service};
 use crate::clock::SystemClock;
 use crate::config::CommonSettings;
 use crate::db;
-use crate::http::auth::Authenticator;
 use crate::outbound::Outbound;
 use crate::outbox::admin;
 use crate::telemetry;
@@ -35,7 +34,7 @@ pub(super) async fn migrate<P: Program>(common: &CommonSettings) -> Result<(), C
 pub(super) fn check_config<P: Program>(settings: &ServiceSettings<P::Own>) -> Result<(), CommandError> {
     let service = service::<P>();
     P::validate(settings)?;
-    Authenticator::new(&settings.common)?;
+    app::authenticator::<P>(settings)?;
     Outbound::new(&settings.common, service)?;
     telemetry::filter(&settings.common, service)?;
     db::options(&settings.common.database_url, "DATABASE_URL", service)?;
@@ -140,9 +139,9 @@ pub(super) async fn erase<P: Program>(
 ) -> Result<(), CommandError> {
     let user = UserId::parse(user)
         .ok_or_else(|| CommandError::Refused("--user takes an id of 1 to 255 characters".to_owned()))?;
-    let common = &settings.common;
-    let outbound = Outbound::new(common, service::<P>())?;
-    let kit = app::kit::<P>(common, common.bind_addr.0.port(), outbound, Arc::new(SystemClock))?;
+    let outbound = Outbound::new(&settings.common, service::<P>())?;
+    let port = settings.common.bind_addr.0.port();
+    let kit = app::kit::<P>(settings, port, outbound, Arc::new(SystemClock))?;
     let pool = kit.pool.clone();
     let state = P::state(kit, settings.own.clone())?;
     let erased = P::erase(&state, &user).await;

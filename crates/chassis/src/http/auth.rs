@@ -9,6 +9,7 @@ mod claims;
 mod cross_site;
 mod jwks;
 mod presented;
+mod sibling;
 mod tokens;
 
 use actix_web::dev::Payload;
@@ -20,9 +21,10 @@ use serde_json::{Map, Value};
 use switchhook_core::ids::UserId;
 use switchhook_core::problem::Problem;
 
-pub use authenticator::Authenticator;
+pub use authenticator::{Authenticator, ScopedSecret};
 pub(crate) use cross_site::refuse_cross_site;
 pub(crate) use presented::COOKIE;
+pub use sibling::Sibling;
 
 use super::Failure;
 use crate::kit::Kit;
@@ -54,6 +56,8 @@ impl User {
 pub struct Machine {
     /// The secret's name; `default` where it has none.
     pub name: String,
+    /// The part of the service that the secret reaches; all of it where there is none.
+    pub scope: Option<String>,
 }
 
 /// Either kind of caller.
@@ -69,6 +73,10 @@ pub enum Caller {
 /// or takeover.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachinePost(pub Machine);
+
+/// Either kind of caller of what n8n posts: with `WEBHOOK_AUTH=off` also one without credentials.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallerPost(pub Caller);
 
 /// Anyone; whoever presents valid credentials is known.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,6 +157,13 @@ impl FromRequest for Machine {
     }
 }
 
+fn unverified(request: &HttpRequest) -> Result<Machine, Failure> {
+    match request.app_data::<Data<Kit>>() {
+        Some(kit) => kit.auth.admit_without_credentials(request.method()),
+        None => Err(missing()),
+    }
+}
+
 impl FromRequest for MachinePost {
     type Error = Failure;
     type Future = LocalBoxFuture<'static, Result<Self, Failure>>;
@@ -157,10 +172,20 @@ impl FromRequest for MachinePost {
         judged(
             request,
             |caller| only_machine(caller).map(Self),
-            |request| match request.app_data::<Data<Kit>>() {
-                Some(kit) => kit.auth.admit_without_credentials(request.method()).map(Self),
-                None => Err(missing()),
-            },
+            |request| unverified(request).map(Self),
+        )
+    }
+}
+
+impl FromRequest for CallerPost {
+    type Error = Failure;
+    type Future = LocalBoxFuture<'static, Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        judged(
+            request,
+            |caller| Ok(Self(caller)),
+            |request| unverified(request).map(|machine| Self(Caller::Machine(machine))),
         )
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::breaker::Ticket;
 use super::mark::Mark;
 use super::worker::{Claimed, Inner};
-use super::{ANSWER_BYTES, Guarantee, Outcome, Reason};
+use super::{ANSWER_BYTES, Delivery, Guarantee, Listener, Outcome, Reason};
 
 /// A target that has had a request for this long without refusing it has taken it: refusals come at once.
 const TAKEN_AFTER: Duration = Duration::from_secs(2);
@@ -49,6 +49,21 @@ impl Fate {
     fn settled(outcome: Outcome) -> Self {
         Self::Final {
             outcome,
+            waited: None,
+        }
+    }
+}
+
+impl Claimed {
+    /// The row as its owner knows it, before anything is known of this try.
+    fn described(&self) -> Delivery {
+        Delivery {
+            id: self.id,
+            topic: self.topic.name.to_owned(),
+            key: self.key.clone(),
+            target: self.target.clone(),
+            attempts: self.attempts,
+            sent_at: None,
             waited: None,
         }
     }
@@ -204,9 +219,10 @@ impl Inner {
         row: &Claimed,
         sending: impl Future<Output = Result<Response, reqwest::Error>>,
     ) -> Exchange {
-        let reading = async {
+        let listener = self.owner.listener(&row.described());
+        let reading = async move {
             match sending.await {
-                Ok(response) => read(response).await,
+                Ok(response) => read(response, listener).await,
                 Err(error) => Exchange::Broken(error),
             }
         };
@@ -252,7 +268,7 @@ enum Exchange {
     Cut,
 }
 
-async fn read(response: Response) -> Exchange {
+async fn read(response: Response, listener: Option<Box<dyn Listener>>) -> Exchange {
     let status = response.status().as_u16();
     let header = |name| response.headers().get(name)?.to_str().ok().map(str::to_owned);
     let location = header(LOCATION);
@@ -261,6 +277,7 @@ async fn read(response: Response) -> Exchange {
         .map(Duration::from_secs);
     let mut body = BytesMut::new();
     let mut whole = true;
+    let mut listener = listener.filter(|_| response.status().is_success());
     let mut chunks = response.bytes_stream();
     while let Some(chunk) = chunks.next().await {
         let Ok(chunk) = chunk else {
@@ -268,7 +285,11 @@ async fn read(response: Response) -> Exchange {
             break;
         };
         let room = ANSWER_BYTES.saturating_sub(body.len());
-        body.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+        let taken = chunk.get(..room.min(chunk.len())).unwrap_or_default();
+        body.extend_from_slice(taken);
+        if let Some(listener) = &mut listener {
+            listener.chunk(taken);
+        }
         if room <= chunk.len() {
             break;
         }

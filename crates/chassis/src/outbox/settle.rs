@@ -129,7 +129,7 @@ impl Inner {
             return Ok(());
         };
         delivery.waited = waited.or(delivery.waited);
-        self.owner.settle(&mut tx, &delivery, outcome).await?;
+        let after = self.owner.settle(&mut tx, &delivery, outcome).await?;
         let (holder, unmarked) = match holder {
             Holder::Replica(replica) => (Some(replica), false),
             Holder::Unmarked(replica) => (Some(replica), true),
@@ -150,6 +150,9 @@ impl Inner {
             return tx.rollback().await;
         }
         self.commit_touched(tx, vec![delivery.key.clone()]).await?;
+        if let Some(act) = after {
+            act();
+        }
         tracing::info!(delivery = %id, topic = delivery.topic, key = delivery.key, outcome = outcome_word(outcome),
             attempts = delivery.attempts, reason = reason.map(|r| r.message.as_str()), "delivery settled");
         Ok(())

@@ -29,6 +29,8 @@ pub(crate) struct Sql {
     pub(crate) describe: &'static str,
     /// Calls off what was not sent.
     pub(crate) cancel: &'static str,
+    /// Calls off what is not under way.
+    pub(crate) cancel_owed: &'static str,
     /// Moves the rows of a dead target to its next probe.
     pub(crate) postpone: &'static str,
     /// What the reaper asks.
@@ -88,6 +90,11 @@ impl Sql {
             cancel: leak(format!(
                 "UPDATE {table} SET state = 'cancelled', finished_at = now(), headers = NULL, body = NULL, \
                  replica = NULL WHERE topic = $1 AND key = $2 AND state IN ('owed', 'sending') AND sent_at IS NULL"
+            )),
+            cancel_owed: leak(format!(
+                "UPDATE {table} SET state = 'cancelled', finished_at = now(), headers = NULL, body = NULL, \
+                 replica = NULL WHERE topic = $1 AND key = $2 AND state = 'owed' \
+                 RETURNING id, last_error->>'message' AS last_error"
             )),
             postpone: leak(format!(
                 "UPDATE {table} SET next_attempt_at = LEAST(now() + make_interval(secs => $2), deadline), \

@@ -46,6 +46,15 @@ pub(crate) struct Claimed {
     pub(crate) probe: bool,
 }
 
+/// A row that was called off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancelled {
+    /// Its id.
+    pub id: Uuid,
+    /// What its last try met, where there was one.
+    pub last_error: Option<String>,
+}
+
 /// What is owed at the moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OwedSummary {
@@ -88,46 +97,24 @@ impl Outbox {
         topic: &'static Topic,
         new: NewDelivery,
     ) -> Result<Owed, sqlx::Error> {
-        let inner = &self.inner;
-        let row = Claimed {
-            id: switchhook_core::ids::uuid_v7(inner.kit.clock.now()),
-            topic,
-            key: new.key,
-            target: new.target,
-            traceparent: new.trace.to_string(),
-            body: new.body,
-            attempts: 1,
-            probe: false,
-        };
-        let (closed, obstacle) = inner.breaker(&row.target, |breaker| {
-            (breaker.is_closed(), breaker.obstacle(Instant::now()))
-        });
-        let willing = closed
-            && inner.kit.replica.is_current()
-            && inner.held.room(topic) > 0
-            && !inner.kit.tasks.stopping().is_cancelled();
-        let (reason, pause) = obstacle.unzip();
-        // Held from here on: between the commit and `send_now` nobody may take it for lost.
-        let hold = inner.held.hold(row.id, topic);
-        let claimed: bool = sqlx::query_scalar(inner.sql.owe)
-            .bind(row.id)
-            .bind(topic.name)
-            .bind(&row.key)
-            .bind(&row.target)
-            .bind(Json(json!({ "traceparent": row.traceparent })))
-            .bind(&row.body)
-            .bind(guarantee_word(topic.guarantee))
-            .bind(topic.give_up_after.as_secs_f64())
-            .bind(inner.kit.replica.id())
-            .bind(willing)
-            .bind(pause.unwrap_or_default().as_secs_f64())
-            .bind(reason.map(reason_json))
+        let draft = self.draft(self.new_id(), topic, new);
+        let columns = draft.columns();
+        let sending: bool = sqlx::query_scalar(self.inner.sql.owe)
+            .bind(columns.id)
+            .bind(columns.topic)
+            .bind(&draft.row.key)
+            .bind(&draft.row.target)
+            .bind(&columns.headers)
+            .bind(draft.body())
+            .bind(columns.guarantee)
+            .bind(columns.give_up_after_s)
+            .bind(columns.replica)
+            .bind(columns.willing)
+            .bind(columns.pause_s)
+            .bind(&columns.last_error)
             .fetch_one(conn)
             .await?;
-        Ok(Owed {
-            id: row.id,
-            mine: claimed.then_some((row, hold)),
-        })
+        Ok(self.written(draft, sending))
     }
 
     /// Sends what this process has just written, after its commit.
@@ -150,6 +137,28 @@ impl Outbox {
             .execute(conn)
             .await?;
         Ok(done.rows_affected() > 0)
+    }
+
+    /// Calls off what is owed and not under way, in the caller's transaction, and gives the rows with what their last try
+    /// met.
+    pub async fn cancel_owed(
+        &self,
+        conn: &mut PgConnection,
+        topic: &Topic,
+        key: &str,
+    ) -> Result<Vec<Cancelled>, sqlx::Error> {
+        let rows = sqlx::query(self.inner.sql.cancel_owed)
+            .bind(topic.name)
+            .bind(key)
+            .fetch_all(conn)
+            .await?;
+        let cancelled = |row: sqlx::postgres::PgRow| {
+            Ok(Cancelled {
+                id: row.try_get("id")?,
+                last_error: row.try_get("last_error")?,
+            })
+        };
+        rows.into_iter().map(cancelled).collect()
     }
 
     /// What is owed at the moment, for metrics.

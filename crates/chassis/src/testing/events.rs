@@ -68,6 +68,8 @@ impl EventReader {
     /// # Panics
     /// When none comes within a minute.
     pub async fn next(&mut self) -> Option<Seen> {
+        // Comments are signs of life, not events.
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let (event, rest) = (event.to_owned(), rest.to_owned());
@@ -77,7 +79,7 @@ impl EventReader {
                 }
                 continue;
             }
-            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await;
+            let chunk = tokio::time::timeout_at(deadline, self.response.chunk()).await;
             match chunk.expect("an event in time").expect("the stream is whole") {
                 Some(bytes) => self.text.push_str(&String::from_utf8_lossy(&bytes)),
                 None => return None,

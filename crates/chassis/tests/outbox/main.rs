@@ -5,6 +5,7 @@
     reason = "a test fails by panicking, and so do the functions that serve it"
 )]
 
+mod beside;
 mod order;
 mod outages;
 mod repeats;

@@ -16,7 +16,7 @@ use switchhook_chassis::kit::Kit;
 use switchhook_chassis::lifecycle::Tasks;
 use switchhook_chassis::outbound::Outbound;
 use switchhook_chassis::outbox::{
-    Delivery, Guarantee, NewDelivery, Outbox, Outcome, Owed, Owner, Reason, Topic,
+    After, Delivery, Guarantee, Listener, NewDelivery, Outbox, Outcome, Owed, Owner, Reason, Topic,
 };
 use switchhook_chassis::replicas::{Pace, Replica};
 use switchhook_chassis::service::Service;
@@ -90,6 +90,28 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
 pub(crate) struct Ledger {
     pub(crate) targets: Arc<Mutex<HashMap<String, Url>>>,
     pub(crate) unwanted: Arc<Mutex<HashSet<String>>>,
+    pub(crate) seen: Seen,
+}
+
+/// What the owner saw beside its transactions, in order: pieces of answers, the ends of tries, what was committed.
+pub(crate) type Seen = Arc<Mutex<Vec<String>>>;
+
+struct Ear {
+    key: String,
+    seen: Seen,
+}
+
+impl Listener for Ear {
+    fn chunk(&mut self, bytes: &[u8]) {
+        let heard = format!("{} {}", self.key, String::from_utf8_lossy(bytes));
+        self.seen.lock().unwrap().push(heard);
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        self.seen.lock().unwrap().push(format!("{} over", self.key));
+    }
 }
 
 #[async_trait]
@@ -104,7 +126,7 @@ impl Owner for Ledger {
         conn: &mut PgConnection,
         delivery: &Delivery,
         outcome: &Outcome,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<After, sqlx::Error> {
         let (word, detail) = match outcome {
             Outcome::Answered(body) => ("answered", String::from_utf8_lossy(body).into_owned()),
             Outcome::Refused(reason) => ("refused", reason.code.clone()),
@@ -121,7 +143,14 @@ impl Owner for Ledger {
         .bind(delivery.waited.map(|waited| waited.as_secs_f64()))
         .execute(conn)
         .await?;
-        Ok(())
+        let (seen, told) = (Arc::clone(&self.seen), format!("{} {word}", delivery.key));
+        Ok(Some(Box::new(move || seen.lock().unwrap().push(told))))
+    }
+
+    fn listener(&self, delivery: &Delivery) -> Option<Box<dyn Listener>> {
+        let key = delivery.key.clone();
+        let seen = Arc::clone(&self.seen);
+        key.starts_with("heard").then(|| Box::new(Ear { key, seen }) as _)
     }
 
     async fn still_wanted(&self, _: &mut PgConnection, delivery: &Delivery) -> Result<bool, sqlx::Error> {
@@ -202,6 +231,7 @@ pub(crate) struct Stage {
     pub(crate) n8n: N8n,
     targets: Arc<Mutex<HashMap<String, Url>>>,
     pub(crate) unwanted: Arc<Mutex<HashSet<String>>>,
+    pub(crate) seen: Seen,
 }
 
 impl Stage {
@@ -213,6 +243,7 @@ impl Stage {
             n8n,
             targets: Arc::default(),
             unwanted: Arc::default(),
+            seen: Arc::default(),
         };
         stage.target("n8n", &stage.n8n.webhook_url("ai-session"));
         stage
@@ -251,6 +282,7 @@ impl Stage {
         let owner = Arc::new(Ledger {
             targets: Arc::clone(&self.targets),
             unwanted: Arc::clone(&self.unwanted),
+            seen: Arc::clone(&self.seen),
         });
         let built = runtime.spawn(async move {
             let pool = PgPoolOptions::new()

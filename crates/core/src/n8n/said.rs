@@ -114,7 +114,7 @@ fn streamed(text: &str) -> Option<Said> {
     })
 }
 
-fn line_of(line: &str) -> Option<Map<String, Value>> {
+pub(super) fn line_of(line: &str) -> Option<Map<String, Value>> {
     let Ok(Value::Object(line)) = serde_json::from_str(line) else {
         return None;
     };
@@ -124,7 +124,7 @@ fn line_of(line: &str) -> Option<Map<String, Value>> {
 }
 
 /// An object that a node streams comes as JSON inside of the text.
-fn in_item(text: &str) -> Option<String> {
+pub(super) fn in_item(text: &str) -> Option<String> {
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => text_of(Value::Object(object), &|_| None),
         _ => worded(text),

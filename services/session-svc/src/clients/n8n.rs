@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 use sqlx::PgConnection;
 use switchhook_chassis::clock::Clock;
 use switchhook_chassis::outbox::{
-    Delivery, Guarantee, NewDelivery, Outbox, Outcome, Owed, Owner, Reason, Topic,
+    After, Delivery, Guarantee, NewDelivery, Outbox, Outcome, Owed, Owner, Reason, Topic,
 };
 use switchhook_core::ids::SessionId;
 use switchhook_core::n8n::reply;
@@ -126,15 +126,15 @@ impl Owner for Starts {
         conn: &mut PgConnection,
         delivery: &Delivery,
         outcome: &Outcome,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<After, sqlx::Error> {
         let Ok(id) = delivery.key.parse::<SessionId>() else {
-            return Ok(());
+            return Ok(None);
         };
         let now = self.clock.now();
         let day = day_of(now, self.zone);
         // An erased session has no consequences any more.
         let Some(found) = store::sessions::lock(conn, id, day).await? else {
-            return Ok(());
+            return Ok(None);
         };
         let mut session = found.session;
         let request = match session.resent && starts::newest(conn, id).await? != Some(delivery.id) {
@@ -151,7 +151,7 @@ impl Owner for Starts {
             revision: Revision::LeaveToCaller,
         };
         store::sessions::save(conn, session, saving).await?;
-        Ok(())
+        Ok(None)
     }
 
     async fn still_wanted(&self, conn: &mut PgConnection, delivery: &Delivery) -> Result<bool, sqlx::Error> {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use sqlx::PgConnection;
 use switchhook_chassis::clock::Clock;
 use switchhook_chassis::outbox::{
-    Delivery, Guarantee, NewDelivery, Outbox, Outcome, Owed, Owner, Reason, Topic,
+    After, Delivery, Guarantee, NewDelivery, Outbox, Outcome, Owed, Owner, Reason, Topic,
 };
 use switchhook_core::trace::TraceContext;
 use url::Url;
@@ -119,10 +119,10 @@ impl Owner for Agents {
         conn: &mut PgConnection,
         delivery: &Delivery,
         outcome: &Outcome,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<After, sqlx::Error> {
         // An erased task has no consequences any more.
         let Some(mut task) = found(conn, delivery).await? else {
-            return Ok(());
+            return Ok(None);
         };
         match meaning(outcome) {
             Ended::Taken(texts) => {
@@ -141,7 +141,8 @@ impl Owner for Agents {
                 }
             }
         }
-        tasks::save(conn, &task, self.clock.now()).await
+        tasks::save(conn, &task, self.clock.now()).await?;
+        Ok(None)
     }
 
     async fn still_wanted(&self, conn: &mut PgConnection, delivery: &Delivery) -> Result<bool, sqlx::Error> {

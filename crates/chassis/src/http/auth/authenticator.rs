@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 use actix_web::http::Method;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use switchhook_core::problem::Problem;
 use switchhook_core::webhook::secret::{ADVISED_SECRET_CHARS, SecretSet};
 use url::Url;
@@ -23,9 +23,21 @@ use crate::kit::Kit;
 /// HS256 wants a key as long as its digest.
 const ADVISED_JWT_SECRET_CHARS: usize = 32;
 
+/// A list of secrets that reach a part of the service only.
+pub struct ScopedSecret {
+    /// The part.
+    pub scope: String,
+    /// As in `WEBHOOK_SECRETS`.
+    pub secrets: SecretString,
+    /// The setting that holds it, for messages.
+    pub variable: &'static str,
+}
+
 /// Knows users and machines.
 pub struct Authenticator {
     secrets: Option<SecretSet>,
+    /// Secrets that reach a part of the service, by the name of that part.
+    scoped: Vec<(String, SecretSet)>,
     open_to_n8n: bool,
     rate: Option<DefaultKeyedRateLimiter<String>>,
     tokens: Tokens,
@@ -60,6 +72,7 @@ impl Authenticator {
         let jwt_secret = settings.jwt_secret.as_ref();
         Ok(Self {
             secrets,
+            scoped: Vec::new(),
             open_to_n8n,
             rate: quota.map(RateLimiter::keyed),
             tokens: Tokens {
@@ -75,6 +88,26 @@ impl Authenticator {
         })
     }
 
+    /// Knows secrets that reach a part of the service, too.
+    pub fn with_scoped(mut self, secrets: Vec<ScopedSecret>) -> Result<Self, SettingError> {
+        for ScopedSecret {
+            scope,
+            secrets,
+            variable,
+        } in secrets
+        {
+            let set = SecretSet::parse(secrets.expose_secret()).map_err(|error| {
+                fault(
+                    variable,
+                    &format!("has an unusable secret for {scope:?}: {error}"),
+                    "",
+                )
+            })?;
+            self.scoped.push((scope, set));
+        }
+        Ok(self)
+    }
+
     /// Says at start what somebody should know about.
     pub fn announce(&self) {
         if self.open_to_n8n {
@@ -82,11 +115,12 @@ impl Authenticator {
                 "WEBHOOK_AUTH=off: ANYONE who reaches this service may post as n8n, without any credentials"
             );
         }
-        let short = self.secrets.as_ref().map_or(0, SecretSet::short_entries);
+        let all = self.secrets.iter().chain(self.scoped.iter().map(|(_, set)| set));
+        let short: usize = all.map(SecretSet::short_entries).sum();
         if short > 0 {
             tracing::warn!(
                 short,
-                "WEBHOOK_SECRETS has secrets of less than {ADVISED_SECRET_CHARS} characters"
+                "there are webhook secrets of less than {ADVISED_SECRET_CHARS} characters"
             );
         }
         if self.short_jwt_secret {
@@ -135,15 +169,26 @@ impl Authenticator {
         }
         let machine = Machine {
             name: "unverified".to_owned(),
+            scope: None,
         };
         self.within_rate(&machine.name)?;
         Ok(machine)
     }
 
     fn machine(&self, secret: &[u8]) -> Option<Machine> {
-        let name = self.secrets.as_ref()?.verify(secret)?;
+        let everywhere = self.secrets.as_ref().and_then(|set| set.verify(secret));
+        if let Some(name) = everywhere {
+            return Some(Machine {
+                name: name.to_owned(),
+                scope: None,
+            });
+        }
+        let mut scoped = self.scoped.iter();
+        let (scope, name) = scoped.find_map(|(scope, set)| Some((scope, set.verify(secret)?)))?;
         Some(Machine {
-            name: name.to_owned(),
+            // Of another alphabet than the names of secrets: they never meet.
+            name: format!("{scope}/{name}"),
+            scope: Some(scope.clone()),
         })
     }
 
@@ -236,6 +281,40 @@ mod tests {
         assert!(built(&[SECRET, url]).is_ok());
         assert!(refused(&[SECRET]).starts_with("JWT_SECRET or JWT_JWKS_URL must be set"));
         assert!(refused(&[SECRET, KEY, url]).contains("exclude each other"));
+    }
+
+    #[test]
+    fn a_scoped_secret_reaches_its_part_and_a_general_one_all() {
+        let scoped = |secrets: &str| {
+            vec![ScopedSecret {
+                scope: "acme".into(),
+                secrets: secrets.into(),
+                variable: "CHAT_CHANNELS",
+            }]
+        };
+        let known = built(&[SECRET, KEY])
+            .unwrap()
+            .with_scoped(scoped("n8n:of-acme, second-of-acme"));
+        let known = known.ok().unwrap();
+        let found = |secret: &str| {
+            known
+                .machine(secret.as_bytes())
+                .map(|machine| (machine.name, machine.scope))
+        };
+        let of_acme = |name: &str| Some((name.to_owned(), Some("acme".to_owned())));
+        assert_eq!(found("of-acme"), of_acme("acme/n8n"));
+        assert_eq!(found("second-of-acme"), of_acme("acme/default"));
+        assert_eq!(found("a-secret-of-some-length"), Some(("n8n".to_owned(), None)));
+        assert_eq!(found("other"), None);
+        let fault = built(&[SECRET, KEY])
+            .unwrap()
+            .with_scoped(scoped("words-of-a-secret,"))
+            .err()
+            .unwrap();
+        assert!(
+            fault.to_string().starts_with("CHAT_CHANNELS") && !fault.to_string().contains("words"),
+            "{fault}"
+        );
     }
 
     #[test]
