@@ -23,6 +23,8 @@ pub struct Person {
     pub email: &'static str,
     /// The user's role, if any.
     pub role: Option<&'static str>,
+    /// Whose visitors an operator answers: `*` for all.
+    pub channels: Option<&'static str>,
 }
 
 /// The user of the examples.
@@ -30,18 +32,21 @@ pub const USER: Person = Person {
     id: "550e8400-e29b-41d4-a716-446655440000",
     email: "user@example.com",
     role: None,
+    channels: None,
 };
 /// Another user, who must not see the first one's things.
 pub const OTHER_USER: Person = Person {
     id: "6fa459ea-ee8a-4ca4-894e-db77e160355e",
     email: "other@example.com",
     role: None,
+    channels: None,
 };
 /// Somebody who answers chats.
 pub const OPERATOR: Person = Person {
     id: "16fd2706-8baf-433b-82eb-8c7fada847da",
     email: "operator@example.com",
     role: Some("operator"),
+    channels: Some("*"),
 };
 
 /// What a service checks in a token beside the signature.
@@ -61,6 +66,8 @@ struct Claims<'a> {
     exp: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     iss: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,6 +111,7 @@ pub fn token(person: Person, jwt_secret: &str, expected: Expected<'_>) -> Result
         iat: now.as_secs(),
         exp: (now + TOKEN_LIFE).as_secs(),
         role: person.role,
+        channels: person.channels,
         iss: expected.issuer,
         aud: expected.audience,
     };

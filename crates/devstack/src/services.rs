@@ -2,7 +2,27 @@
 
 use switchhook_standins::retell::DEFAULT_AGENT;
 
+use crate::secrets::{OPERATOR, OTHER_USER, Person, USER};
 use crate::settings::Surroundings;
+
+/// People, each with the name of his token in the env file.
+pub type People = &'static [(Person, &'static str)];
+
+/// Those whose own things the pages show.
+const USERS: People = &[(USER, "USER_TOKEN"), (OTHER_USER, "OTHER_USER_TOKEN")];
+/// Those who answer chats.
+const OPERATORS: People = &[(OPERATOR, "OPERATOR_TOKEN")];
+
+/// A listener for WebSockets beside the HTTP one.
+#[derive(Debug)]
+pub struct Sockets {
+    /// Its port when nobody else has it.
+    pub port: u16,
+    /// The setting that says where it listens.
+    pub bind: &'static str,
+    /// The setting that says where browsers reach it.
+    pub public: &'static str,
+}
 
 /// One service.
 #[derive(Debug)]
@@ -13,8 +33,14 @@ pub struct Service {
     pub key: &'static str,
     /// Its port when nobody else has it.
     pub port: u16,
+    /// Its WebSockets, where it has them.
+    pub sockets: Option<Sockets>,
     /// What its page is called.
     pub page: &'static str,
+    /// Who signs in to its page.
+    pub people: People,
+    /// Another page, its name and path.
+    pub other_page: Option<(&'static str, &'static str)>,
     /// Settings that only this service has; the caller may set them by their plain names.
     pub own_names: &'static [&'static str],
     /// Settings that devstack gives it beside those of every service.
@@ -26,12 +52,15 @@ pub struct Service {
 }
 
 /// Every service that exists.
-pub static SERVICES: [Service; 3] = [
+pub static SERVICES: [Service; 4] = [
     Service {
         name: "session-svc",
         key: "SESSION",
         port: 3000,
+        sockets: None,
         page: "Sessions",
+        people: USERS,
+        other_page: None,
         own_names: &["MAX_DAILY_CALL_LIMIT", "SESSION_MAX_DURATION"],
         own_settings: |around| vec![("N8N_WEBHOOK_URL", around.n8n_webhook("ai-session"))],
         example_title: "Start a session",
@@ -43,10 +72,53 @@ pub static SERVICES: [Service; 3] = [
         },
     },
     Service {
+        name: "chat-ws-svc",
+        key: "CHAT",
+        port: 3001,
+        sockets: Some(Sockets {
+            port: 8080,
+            bind: "WS_BIND_ADDR",
+            public: "WS_PUBLIC_URL",
+        }),
+        page: "Chats",
+        people: OPERATORS,
+        other_page: Some(("Demo", "/demo")),
+        own_names: &[
+            "WS_BIND_ADDR",
+            "WS_PUBLIC_URL",
+            "CHAT_CHANNELS",
+            "N8N_CHAT_FORMAT",
+            "BOT_TIMEOUT",
+            "BOT_ANSWER_BYTES",
+            "MESSAGE_CHARS",
+            "VISITOR_RATE",
+            "SEND_MESSAGE_RATE",
+            "CONNECTIONS_PER_ADDRESS",
+            "MAX_CONNECTIONS",
+            "PING_INTERVAL",
+            "IDLE_TIMEOUT",
+        ],
+        own_settings: |around| {
+            let channels = format!(
+                "{{\"default\":{{\"n8nUrl\":\"{}\"}},\"stream\":{{\"n8nUrl\":\"{}\"}}}}",
+                around.n8n_webhook("chat"),
+                around.n8n_webhook("chat-stream")
+            );
+            vec![("CHAT_CHANNELS", channels)]
+        },
+        example_title: "List the chats (the demo page begins one)",
+        example: |url, token, _| {
+            format!("curl -sS '{url}/api/sessions?state=all' -H 'Authorization: Bearer {token}'")
+        },
+    },
+    Service {
         name: "retell-ingest-svc",
         key: "RETELL",
         port: 5000,
+        sockets: None,
         page: "Calls",
+        people: USERS,
+        other_page: None,
         own_names: &[
             "RETELL_API_URL",
             "RETELL_API_KEYS",
@@ -77,7 +149,10 @@ pub static SERVICES: [Service; 3] = [
         name: "task-chat-svc",
         key: "TASK_CHAT",
         port: 3002,
+        sockets: None,
         page: "Tasks",
+        people: USERS,
+        other_page: None,
         own_names: &[
             "AGENT_WEBHOOKS",
             "AGENT_TIMEOUT",

@@ -230,6 +230,10 @@ fn defaults(
         settings.extend(name.map(|name| (*name, url)));
     }
     settings.extend((service.own_settings)(around));
+    // Whoever names the bot of the only channel has no others.
+    if given(service, "N8N_WEBHOOK_URL", caller).is_some() {
+        settings.retain(|(name, _)| *name != "CHAT_CHANNELS");
+    }
     settings
 }
 
@@ -302,6 +306,28 @@ mod tests {
         assert_eq!(agents["default"], "http://127.0.0.1:5681/webhook/task-agent");
         assert_eq!(agents["echo"], "http://127.0.0.1:5681/webhook/task-agent-respond");
         assert_eq!(given["TASK_CHAT__ENABLE_TEST_ENDPOINTS"], "true");
+    }
+
+    #[test]
+    fn a_caller_s_bot_takes_the_place_of_the_channels() {
+        let service = crate::services::by_name("chat-ws-svc").unwrap();
+        let of = |caller: &Environment| -> BTreeMap<String, String> {
+            variables(service, 3001, &around(caller), caller)
+                .into_iter()
+                .collect()
+        };
+        let channels = &of(&Environment::default())["CHAT__CHAT_CHANNELS"];
+        let channels: serde_json::Value = serde_json::from_str(channels).unwrap();
+        assert_eq!(
+            channels["default"]["n8nUrl"],
+            "http://127.0.0.1:5681/webhook/chat"
+        );
+        assert_eq!(
+            channels["stream"]["n8nUrl"],
+            "http://127.0.0.1:5681/webhook/chat-stream"
+        );
+        let own = of(&Environment::from([("N8N_WEBHOOK_URL", "https://n8n.example/x")]));
+        assert!(!own.contains_key("CHAT__CHAT_CHANNELS"));
     }
 
     #[test]

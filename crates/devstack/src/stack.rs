@@ -170,6 +170,11 @@ impl Stack {
             pairs.push((format!("{key}_URL"), replica.url().to_owned()));
             pairs.extend(
                 replica
+                    .ws_url()
+                    .map(|url| (format!("{key}_WS_URL"), url.to_owned())),
+            );
+            pairs.extend(
+                replica
                     .pid()
                     .await
                     .map(|pid| (format!("{key}_PID"), pid.to_string())),

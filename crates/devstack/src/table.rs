@@ -7,7 +7,6 @@ use anyhow::Result;
 
 use crate::environment::Environment;
 use crate::places;
-use crate::secrets::{OTHER_USER, USER};
 use crate::settings::given;
 use crate::stack::Stack;
 
@@ -29,7 +28,7 @@ pub fn render(stack: &Stack, caller: &Environment, env_file: &Path) -> Result<St
     let mut text = String::from("\nSwitchhook is ready.\n\nPages\n");
     for replica in firsts() {
         line(&mut text, replica.service().page, &format!("{}/", replica.url()))?;
-        for (person, name) in [(USER, "USER_TOKEN"), (OTHER_USER, "OTHER_USER_TOKEN")] {
+        for (person, name) in replica.service().people {
             if let Some(token) = token(name) {
                 line(
                     &mut text,
@@ -37,6 +36,9 @@ pub fn render(stack: &Stack, caller: &Environment, env_file: &Path) -> Result<St
                     &format!("as {}: {}/#token={token}", person.email, replica.url()),
                 )?;
             }
+        }
+        if let Some((name, path)) = replica.service().other_page {
+            line(&mut text, name, &format!("{}{path}", replica.url()))?;
         }
     }
     text.push_str("\nOutside\n");
@@ -57,7 +59,11 @@ pub fn render(stack: &Stack, caller: &Environment, env_file: &Path) -> Result<St
         let service = replica.service();
         let command = (service.example)(
             replica.url(),
-            token("USER_TOKEN").unwrap_or("<token>"),
+            service
+                .people
+                .first()
+                .and_then(|(_, name)| token(name))
+                .unwrap_or("<token>"),
             stack.surroundings(),
         );
         writeln!(text, "  {}:\n    {command}", service.example_title)?;

@@ -19,6 +19,8 @@ export function addressWith(changes) {
 /** Changes parameters. `replace` is for what is typed letter by letter: back must not undo single letters. */
 export function changeAddress(changes, { replace = false } = {}) {
   const address = addressWith(changes);
+  // Twice the same would take two steps back.
+  if (address === location.pathname + location.search) return;
   if (replace) history.replaceState(null, '', address);
   else history.pushState(null, '', address);
   query.set(location.search);

@@ -10,18 +10,18 @@ import { toast } from './parts/toast.js';
 
 /**
  * Puts a page into the element `app`. `Content` gets `page`, what `page.json` said, with a user in it; until then `skeleton`
- * stands in its place, and `title` in that of the installation's own.
+ * stands in its place, and `title` in that of the installation's own, or for good where the page has its `ownTitle`.
  */
-export function boot({ title, Content, skeleton }) {
+export function boot({ title, ownTitle = false, Content, skeleton }) {
   const root = document.getElementById('app');
   root.replaceChildren();
-  render(html`<${Root} title=${title} Content=${Content} skeleton=${skeleton} />`, root);
+  render(html`<${Root} title=${title} ownTitle=${ownTitle} Content=${Content} skeleton=${skeleton} />`, root);
 }
 
 // Until `page.json` is there the frame has no entries, so that nothing jumps when they come.
 const BLANK = { service: '', version: '', current: '', pages: {}, user: null, retentionDays: 0 };
 
-function Root({ title, Content, skeleton }) {
+function Root({ title, ownTitle, Content, skeleton }) {
   const [{ page, problem, failure }, setState] = useState({ page: null, problem: null, failure: null });
   const look = useCallback(async () => {
     let refusal = null;
@@ -31,7 +31,8 @@ function Root({ title, Content, skeleton }) {
       refusal = error;
     }
     try {
-      const page = await loadPage();
+      const loaded = await loadPage();
+      const page = ownTitle ? { ...loaded, title } : loaded;
       setState({ page, problem: refusal, failure: null });
       if (refusal !== null && page.user !== null) toast(refusal.message, 'bad');
     } catch (error) {

@@ -7,7 +7,8 @@ const NOTHING = { path: null, rows: null, next: null, error: null };
 
 /**
  * The list at `path`; another path (other filters) reads it anew and keeps the old rows until the new ones are there.
- * `shape`: `{keyOf(row), orderOf(row)}`, what makes a row itself and the text that the list goes by. It must not change.
+ * `shape`: `{keyOf(row), orderOf(row)}`, what makes a row itself and the text that the list goes by; `name` where the
+ * service does not call its rows `items`. It must not change.
  *
  * Gives `rows` (null while nothing is known), `error`, `loading` (the rows are still those of another path), `reload`,
  * `loadMore` (null when there is no more), and for what the live stream tells: `put(row)` as it is now, `drop(key)`,
@@ -28,7 +29,7 @@ export function useList(path, shape) {
       const { news } = state.current;
       setList((before) => news.reduce(
         (known, row) => placed(known, row, shape),
-        before.path === path ? refilled(before, page, shape) : fresh(path, page),
+        before.path === path ? refilled(before, page, shape) : fresh(path, page, shape),
       ));
     } catch (error) {
       if (state.current.asked === mine) setList((before) => ({ ...(before.path === path ? before : NOTHING), path, error }));
@@ -49,7 +50,7 @@ export function useList(path, shape) {
   const replace = useCallback((page) => {
     state.current.asked += 1;
     state.current.news = null;
-    setList(fresh(path, page));
+    setList(fresh(path, page, shape));
   }, [path]);
   const loadMore = async () => {
     const { asked } = state.current;
@@ -73,20 +74,25 @@ export function useList(path, shape) {
   };
 }
 
-function fresh(path, page) {
-  return { path, rows: page.items, next: pathOfNext(page.next), error: null };
+function rowsOf(page, { name = 'items' }) {
+  return page[name];
+}
+
+function fresh(path, page, shape) {
+  return { path, rows: rowsOf(page, shape), next: pathOfNext(page.next), error: null };
 }
 
 function continued(list, page, shape) {
-  return { ...list, rows: merged(list.rows, page.items, shape), next: pathOfNext(page.next), error: null };
+  return { ...list, rows: merged(list.rows, rowsOf(page, shape), shape), next: pathOfNext(page.next), error: null };
 }
 
 /** The list after reading its first page again: pages loaded before stay, unless a gap has opened between. */
 export function refilled(list, page, shape) {
-  const last = page.items.at(-1);
+  const first = rowsOf(page, shape);
+  const last = first.at(-1);
   const at = last === undefined || !page.next ? -1 : list.rows?.findIndex((row) => shape.keyOf(row) === shape.keyOf(last)) ?? -1;
-  if (at < 0) return fresh(list.path, page);
-  return { ...list, rows: merged(page.items, list.rows.slice(at + 1), shape), error: null };
+  if (at < 0) return fresh(list.path, page, shape);
+  return { ...list, rows: merged(first, list.rows.slice(at + 1), shape), error: null };
 }
 
 function merged(rows, more, { keyOf }) {

@@ -88,6 +88,7 @@ pub(crate) fn plain(status: u16, body: &Value) -> Answer {
         status,
         headers,
         body: body.to_string().into(),
+        pace: None,
     }
 }
 

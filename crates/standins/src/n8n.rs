@@ -10,6 +10,8 @@
 //! | `POST /webhook/ai-session-respond` | makes the calls, answers the waiting request at the end |
 //! | `POST /webhook/task-agent` | answers `{"message":"Workflow was started"}`, and the user by `callbackUrl` a little later |
 //! | `POST /webhook/task-agent-respond` | answers the user in the waiting request |
+//! | `POST /webhook/chat` | answers `{"text":"You said: …"}`; a Chat Trigger's request with `output` |
+//! | `POST /webhook/chat-stream` | the same, streamed token by token |
 //! | any other path | n8n's 404, unless an order says otherwise |
 //!
 //! The bodies, labels and headers are those of n8n 2.41.
@@ -17,6 +19,7 @@
 mod agent;
 mod answers;
 mod campaign;
+mod chat;
 mod request;
 mod routes;
 
@@ -41,6 +44,21 @@ pub const RESPOND_PATH: &str = "/webhook/ai-session-respond";
 pub const AGENT_PATH: &str = "/webhook/task-agent";
 /// Path of the agent that answers the waiting request.
 pub const AGENT_RESPOND_PATH: &str = "/webhook/task-agent-respond";
+/// Path of the bot that answers a visitor as a whole.
+pub const CHAT_PATH: &str = "/webhook/chat";
+/// Path of the bot that streams its answer.
+pub const CHAT_STREAM_PATH: &str = "/webhook/chat-stream";
+/// Paths of all workflows.
+const PATHS: [&str; 6] = [
+    CALLBACK_PATH,
+    RESPOND_PATH,
+    AGENT_PATH,
+    AGENT_RESPOND_PATH,
+    CHAT_PATH,
+    CHAT_STREAM_PATH,
+];
+/// A streamed answer's lines come this many times as fast as a whole one.
+const LINES_WHILE_THINKING: u32 = 10;
 /// Requests that the workflows of all sessions make at a time.
 const MAX_REQUESTS: usize = 64;
 
@@ -59,7 +77,7 @@ pub struct Options {
     pub session_url: Option<String>,
     /// What the workflows themselves present to our services.
     pub machine_secret: Option<String>,
-    /// How long an agent thinks before it answers.
+    /// How long an agent or a bot thinks before it answers.
     pub thinking: Duration,
     /// Time between two calls of a session.
     pub call_interval: Duration,

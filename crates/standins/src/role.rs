@@ -212,6 +212,7 @@ mod tests {
             status,
             headers: vec![("Content-Type".to_owned(), content_type.to_owned())],
             body: body.into(),
+            pace: None,
         }
     }
 

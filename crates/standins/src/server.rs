@@ -35,6 +35,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
+    /// Where it is streamed: the time before each line.
+    pub(crate) pace: Option<Duration>,
 }
 
 /// What happens to a request.
@@ -180,7 +182,11 @@ fn respond(reply: Reply) -> io::Result<Response<ReplyBody>> {
         Reply::Cut(answer) => (answer, true),
         Reply::HangUp => return Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
     };
-    let mut response = Response::new(ReplyBody::new(answer.body, cut));
+    let body = match answer.pace.filter(|_| !cut) {
+        Some(pace) => ReplyBody::streamed(answer.body, pace),
+        None => ReplyBody::new(answer.body, cut),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(answer.status).map_err(io::Error::other)?;
     for (name, value) in answer.headers {
         let name = HeaderName::try_from(name).map_err(io::Error::other)?;
@@ -190,20 +196,30 @@ fn respond(reply: Reply) -> io::Result<Response<ReplyBody>> {
     Ok(response)
 }
 
-/// A body that is sent whole, or only its first half.
+/// A body that is sent whole, only its first half, or line by line.
 struct ReplyBody {
     next: Option<Bytes>,
-    declared: u64,
+    /// Its length, where it is told.
+    declared: Option<u64>,
     cut: Option<Pin<Box<Sleep>>>,
+    lines: Option<Lines>,
+}
+
+/// What is still to be streamed.
+struct Lines {
+    rest: Bytes,
+    pace: Duration,
+    pause: Pin<Box<Sleep>>,
 }
 
 impl ReplyBody {
     fn new(body: Bytes, cut: bool) -> Self {
         if !cut {
             return Self {
-                declared: body.len() as u64,
+                declared: Some(body.len() as u64),
                 next: Some(body).filter(|body| !body.is_empty()),
                 cut: None,
+                lines: None,
             };
         }
         // A cut answer always announces more than it sends.
@@ -212,8 +228,22 @@ impl ReplyBody {
         let pause = Box::pin(tokio::time::sleep(CUT_PAUSE));
         Self {
             next: Some(half).filter(|half| !half.is_empty()),
-            declared,
+            declared: Some(declared),
             cut: Some(pause),
+            lines: None,
+        }
+    }
+
+    fn streamed(rest: Bytes, pace: Duration) -> Self {
+        Self {
+            next: None,
+            declared: None,
+            cut: None,
+            lines: Some(Lines {
+                rest,
+                pace,
+                pause: Box::pin(tokio::time::sleep(pace)),
+            }),
         }
     }
 }
@@ -229,6 +259,16 @@ impl Body for ReplyBody {
         if let Some(bytes) = self.next.take() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
+        if let Some(lines) = self.lines.as_mut() {
+            if lines.rest.is_empty() {
+                return Poll::Ready(None);
+            }
+            std::task::ready!(lines.pause.as_mut().poll(context));
+            lines.pause = Box::pin(tokio::time::sleep(lines.pace));
+            let end = lines.rest.iter().position(|byte| *byte == b'\n');
+            let line = lines.rest.split_to(end.map_or(lines.rest.len(), |end| end + 1));
+            return Poll::Ready(Some(Ok(Frame::data(line))));
+        }
         let Some(pause) = self.cut.as_mut() else {
             return Poll::Ready(None);
         };
@@ -237,10 +277,10 @@ impl Body for ReplyBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.next.is_none() && self.cut.is_none()
+        self.next.is_none() && self.cut.is_none() && self.lines.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.declared)
+        self.declared.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

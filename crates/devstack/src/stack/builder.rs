@@ -288,17 +288,27 @@ impl Builder {
         for (service, count) in &self.services {
             for number in 0..*count {
                 let port = self.port(service, number)?;
+                let sockets = self.sockets_port(service, number)?;
                 let url = format!("http://127.0.0.1:{port}");
                 around.urls.entry(service.key).or_insert_with(|| url.clone());
-                processes.push((*service, number, port, url));
+                processes.push((*service, number, (port, sockets), url));
             }
         }
-        let replica = |(service, number, port, url): (&'static Service, usize, u16, String)| {
+        type Laid = (&'static Service, usize, (u16, Option<u16>), String);
+        let replica = |(service, number, (port, sockets), url): Laid| {
             let mut variables = self.overrides.clone();
             variables.extend(settings::variables(service, port, around, &caller));
             // Without this a second replica would take the address that was meant for the first.
             if number > 0 {
                 variables.push((format!("{}__BIND_ADDR", service.key), format!("127.0.0.1:{port}")));
+            }
+            let ws_url = sockets.map(|port| format!("ws://127.0.0.1:{port}/ws"));
+            if let (Some(of), Some(port), Some(url)) = (&service.sockets, sockets, &ws_url) {
+                let own = [(of.bind, format!("127.0.0.1:{port}")), (of.public, url.clone())];
+                let unset = own
+                    .into_iter()
+                    .filter(|(name, _)| number > 0 || given(service, name, &caller).is_none());
+                variables.extend(unset.map(|(name, value)| (format!("{}__{name}", service.key), value)));
             }
             let name = if number == 0 {
                 service.name.to_owned()
@@ -310,6 +320,7 @@ impl Builder {
                 number,
                 name,
                 url,
+                ws_url,
                 program: self.program_of(service)?,
                 variables,
                 output: self.output.clone(),
@@ -320,18 +331,29 @@ impl Builder {
     }
 
     fn port(&self, service: &Service, number: usize) -> Result<u16> {
-        let bound = given(service, "BIND_ADDR", &self.caller).and_then(|address| address.rsplit_once(':'));
+        self.port_of(service, number, "BIND_ADDR", service.port)
+    }
+
+    fn sockets_port(&self, service: &Service, number: usize) -> Result<Option<u16>> {
+        let sockets = service.sockets.as_ref();
+        sockets
+            .map(|sockets| self.port_of(service, number, sockets.bind, sockets.port))
+            .transpose()
+    }
+
+    fn port_of(&self, service: &Service, number: usize, setting: &str, usual: u16) -> Result<u16> {
+        let bound = given(service, setting, &self.caller).and_then(|address| address.rsplit_once(':'));
         if let (0, Some((_, port))) = (number, bound) {
             return port
                 .parse()
-                .with_context(|| format!("BIND_ADDR of {} has no port", service.name));
+                .with_context(|| format!("{setting} of {} has no port", service.name));
         }
-        let wanted = (number == 0 && self.ports == Ports::Default).then_some(service.port);
+        let wanted = (number == 0 && self.ports == Ports::Default).then_some(usual);
         let port = places::port(wanted)?;
         if wanted.is_some_and(|wanted| wanted != port) {
             say::progress(&format!(
-                "port {} is taken; {} listens on {port}",
-                service.port, service.name
+                "port {usual} is taken; {} listens on {port}",
+                service.name
             ));
         }
         Ok(port)

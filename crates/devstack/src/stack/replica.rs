@@ -34,6 +34,7 @@ pub struct Replica {
     pub(super) number: usize,
     pub(super) name: String,
     pub(super) url: String,
+    pub(super) ws_url: Option<String>,
     pub(super) program: PathBuf,
     pub(super) variables: Vec<(String, String)>,
     pub(super) output: Output,
@@ -77,6 +78,12 @@ impl Replica {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where its WebSockets are, where it has them.
+    #[must_use]
+    pub fn ws_url(&self) -> Option<&str> {
+        self.ws_url.as_deref()
     }
 
     /// The settings that it is given.

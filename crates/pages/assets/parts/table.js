@@ -77,11 +77,11 @@ function compare(a, b) {
 }
 
 /** Moves the focus among the rows' links; from elsewhere to the open row or the first. */
-function moveFocus(body, step) {
+export function moveFocus(body, step) {
   const links = [...(body?.querySelectorAll('.row-link') ?? [])];
   if (links.length === 0) return;
   const focused = links.indexOf(document.activeElement);
-  const from = focused >= 0 ? focused : links.findIndex((link) => link.closest('tr').classList.contains('open'));
+  const from = focused >= 0 ? focused : links.findIndex((link) => link.getAttribute('aria-current') === 'true');
   const to = from < 0 ? 0 : Math.min(links.length - 1, Math.max(0, from + step));
   links[to].focus();
 }

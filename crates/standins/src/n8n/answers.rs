@@ -74,6 +74,7 @@ pub(super) fn forbidden() -> Answer {
         status: 403,
         headers: vec![challenge],
         body,
+        pace: None,
     }
 }
 
@@ -98,12 +99,32 @@ pub(super) fn said(text: &str) -> Answer {
     of_json(200, &json!({ "output": text }))
 }
 
+/// What a bot's last node sends when it calls its words a text.
+pub(super) fn texted(text: &str) -> Answer {
+    of_json(200, &json!({ "text": text }))
+}
+
+/// A streamed answer: labelled JSON, without a length.
+pub(super) fn of_stream(body: String) -> Answer {
+    Answer {
+        status: 200,
+        headers: vec![
+            ("Content-Type".to_owned(), JSON.to_owned()),
+            ("Cache-Control".to_owned(), "no-cache".to_owned()),
+            ("Connection".to_owned(), "keep-alive".to_owned()),
+        ],
+        body: body.into(),
+        pace: None,
+    }
+}
+
 /// The answer to a preflight, for any path.
 pub(super) fn preflight() -> Answer {
     Answer {
         status: 204,
         headers: Vec::new(),
         body: Bytes::new(),
+        pace: None,
     }
 }
 
@@ -129,6 +150,7 @@ pub(super) fn of_text(status: u16, content_type: &str, body: String) -> Answer {
         status,
         headers,
         body: body.into(),
+        pace: None,
     }
 }
 

@@ -7,7 +7,11 @@ use serde_json::{Map, Value};
 
 use super::agent::Question;
 use super::campaign::{Campaign, Report};
-use super::{AGENT_PATH, AGENT_RESPOND_PATH, CALLBACK_PATH, RESPOND_PATH, Workflows, answers};
+use super::chat::Words;
+use super::{
+    AGENT_PATH, AGENT_RESPOND_PATH, CHAT_PATH, CHAT_STREAM_PATH, LINES_WHILE_THINKING, PATHS, RESPOND_PATH,
+    Workflows, answers,
+};
 use crate::control::{Break, Control, Mode, Orders};
 use crate::log::Log;
 use crate::role::{Received, Role};
@@ -73,7 +77,7 @@ fn refusal(workflows: &Workflows, received: &Received) -> Option<Answer> {
         parsed,
     } = received;
     let method = parts.method.as_str();
-    if ![CALLBACK_PATH, RESPOND_PATH, AGENT_PATH, AGENT_RESPOND_PATH].contains(&path.as_str()) {
+    if !PATHS.contains(&path.as_str()) {
         let name = path
             .strip_prefix("/webhook/")
             .unwrap_or_else(|| path.trim_start_matches('/'));
@@ -131,6 +135,17 @@ async fn work(
         Mode::Hold => {
             workflows.hold(path, body.as_ref()).await;
             answers::started()
+        }
+        Mode::Callback | Mode::Respond if path == CHAT_PATH || path == CHAT_STREAM_PATH => {
+            let Some(words) = body.as_ref().and_then(Words::from_body) else {
+                return answers::workflow_error();
+            };
+            let thinking = workflows.options.thinking;
+            if path == CHAT_STREAM_PATH {
+                return words.streamed(thinking / LINES_WHILE_THINKING);
+            }
+            tokio::time::sleep(thinking).await;
+            words.answered()
         }
         Mode::Callback | Mode::Respond if path == AGENT_PATH || path == AGENT_RESPOND_PATH => {
             let Some(question) = body.as_ref().and_then(Question::from_body) else {

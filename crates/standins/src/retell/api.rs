@@ -48,6 +48,7 @@ impl Role for Platform {
             status,
             headers: vec![("Content-Type".to_owned(), content_type.to_owned())],
             body: body.into(),
+            pace: None,
         }
     }
 

@@ -15,6 +15,7 @@ pub(super) fn answer(_call: &str) -> Answer {
         status: 200,
         headers: vec![("Content-Type".to_owned(), "audio/wav".to_owned())],
         body: wav(),
+        pace: None,
     }
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod agent;
+mod chat;
 mod http;
 mod n8n;
 mod retell;
