@@ -1,0 +1,5 @@
+//! What lies outside of the service.
+
+pub(crate) mod bot;
+mod request;
+mod streamed;

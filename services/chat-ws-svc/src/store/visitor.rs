@@ -1,0 +1,305 @@
+//! What a visitor's connection reads and writes. The way of a message is one statement: every round trip counts there.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use switchhook_chassis::outbox::Draft;
+use uuid::Uuid;
+
+use super::rows::{EntryRow, corrupt, session_id};
+use crate::domain::channel::ChannelName;
+use crate::domain::entry::{Entry, Mode};
+use crate::domain::ids::{MessageId, SessionId};
+use crate::domain::shown::Meta;
+
+/// Messages that a client is shown that does not say which it saw last.
+const REPLAYED: i64 = 100;
+/// Entries that are read at a time, and about how many bytes of text.
+const ENTRIES: i64 = 50;
+const TEXT_BYTES: i64 = 64 * 1024;
+
+/// A chat that begins.
+pub(crate) struct NewSession<'a> {
+    pub(crate) id: &'a SessionId,
+    pub(crate) channel: &'a ChannelName,
+    pub(crate) resume_hash: [u8; 32],
+    pub(crate) meta: &'a Meta,
+    pub(crate) replica: Uuid,
+    pub(crate) at: DateTime<Utc>,
+}
+
+/// Stores a chat whose first socket this replica holds.
+pub(crate) async fn begin(conn: &mut PgConnection, new: &NewSession<'_>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "WITH session AS (
+            INSERT INTO chat.sessions (id, channel, resume_hash, origin, user_agent, referer, created_at, updated_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+        ), registration AS (
+            INSERT INTO chat.registrations (session_id, replica) VALUES ($1, $8) ON CONFLICT DO NOTHING
+        )
+        INSERT INTO chat.changes (session_id) VALUES ($1)",
+        new.id.as_str(),
+        new.channel.as_str(),
+        new.resume_hash.as_slice(),
+        new.meta.origin,
+        new.meta.ua,
+        new.meta.referer,
+        new.at,
+        new.replica
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A chat as its visitor comes back to it.
+#[derive(Debug)]
+pub(crate) struct Resumed {
+    pub(crate) id: SessionId,
+    pub(crate) mode: Mode,
+    /// Where its log ends.
+    pub(crate) last_seq: i64,
+    /// Up to where the visitor has seen it.
+    pub(crate) seen: i64,
+}
+
+/// The chat of a token in a channel. `after` is the last message that the visitor saw. Keeps from where he comes.
+pub(crate) async fn resume(
+    conn: &mut PgConnection,
+    channel: &ChannelName,
+    resume_hash: [u8; 32],
+    after: Option<MessageId>,
+    meta: &Meta,
+) -> Result<Option<Resumed>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"WITH came AS (
+            UPDATE chat.sessions SET origin = $5, user_agent = $6, referer = $7
+            WHERE resume_hash = $1 AND channel = $2 AND (origin, user_agent, referer) IS DISTINCT FROM ($5, $6, $7)
+        )
+        SELECT s.id, s.mode, s.last_seq, COALESCE(
+            (SELECT e.seq FROM chat.entries e WHERE e.session_id = s.id AND e.id = $3),
+            (SELECT min(l.seq) - 1 FROM (
+                SELECT e.seq FROM chat.entries e
+                WHERE e.session_id = s.id AND e.kind = 'message' AND e.audience = 'all' ORDER BY e.seq DESC LIMIT $4
+            ) AS l),
+            0) AS "seen!"
+        FROM chat.sessions s WHERE s.resume_hash = $1 AND s.channel = $2"#,
+        resume_hash.as_slice(),
+        channel.as_str(),
+        after.map(|id| id.0),
+        REPLAYED,
+        meta.origin,
+        meta.ua,
+        meta.referer
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(Resumed {
+            id: session_id(&row.id)?,
+            mode: Mode::parse(&row.mode).ok_or_else(|| corrupt("mode"))?,
+            last_seq: row.last_seq,
+            seen: row.seen,
+        })
+    })
+    .transpose()
+}
+
+/// A part of a log: all entries after one position and up to another.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) up_to: i64,
+}
+
+/// What stands after a position; nothing where the chat is erased.
+pub(crate) async fn read(
+    conn: &mut PgConnection,
+    session: &SessionId,
+    after: i64,
+) -> Result<Option<Part>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT s.last_seq, e.seq AS "seq?", e.id AS "id?", e.kind AS "kind?", e.audience AS "audience?", e.sender, e.name,
+            e.body, e.mode, e.client_id, e.created_at AS "created_at?"
+        FROM chat.sessions s LEFT JOIN LATERAL (
+            SELECT n.*, sum(COALESCE(octet_length(n.body), 0)) OVER (ORDER BY n.seq)
+                - COALESCE(octet_length(n.body), 0) AS bytes_before FROM (
+                SELECT seq, id, kind, audience, sender, name, body, mode, client_id, created_at FROM chat.entries
+                WHERE session_id = s.id AND seq > $2 ORDER BY seq LIMIT $3
+            ) AS n
+        ) AS e ON e.bytes_before < $4
+        WHERE s.id = $1 ORDER BY e.seq"#,
+        session.as_str(),
+        after,
+        ENTRIES,
+        TEXT_BYTES
+    )
+    .fetch_all(conn)
+    .await?;
+    let Some(last_seq) = rows.first().map(|row| row.last_seq) else {
+        return Ok(None);
+    };
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (Some(seq), Some(id), Some(kind), Some(audience), Some(created_at)) =
+            (row.seq, row.id, row.kind, row.audience, row.created_at)
+        else {
+            continue;
+        };
+        let row = EntryRow {
+            seq,
+            id,
+            kind,
+            audience,
+            sender: row.sender,
+            name: row.name,
+            body: row.body,
+            mode: row.mode,
+            client_id: row.client_id,
+            created_at,
+        };
+        entries.push(row.into_entry()?);
+    }
+    // All up to the end of the log where nothing was left; a position without an entry is passed by the next look.
+    let up_to = entries.last().map_or(last_seq, |entry| entry.seq);
+    Ok(Some(Part { entries, up_to }))
+}
+
+/// A visitor's message that is to be stored.
+pub(crate) struct NewMessage<'a> {
+    pub(crate) session: &'a SessionId,
+    pub(crate) id: MessageId,
+    pub(crate) text: &'a str,
+    pub(crate) client_id: Option<&'a str>,
+    pub(crate) at: DateTime<Utc>,
+    /// Messages a minute.
+    pub(crate) rate: u32,
+    /// What the bot is owed for it, unless an operator has the chat.
+    pub(crate) draft: &'a Draft,
+}
+
+/// A message that is in the log.
+#[derive(Debug)]
+pub(crate) struct StoredMessage {
+    pub(crate) seq: i64,
+    /// The row of the outbox, and whether this process sends it at once; none where an operator has the chat.
+    pub(crate) owed: Option<bool>,
+    /// Whether a replica besides this one holds the chat.
+    pub(crate) held_elsewhere: bool,
+}
+
+/// Stores a message at the end of the log, with what the bot is owed for it. Nothing where it may not be stored; then
+/// [`refusal`] says why.
+///
+/// One statement has one snapshot, taken before it waits for the session's lock. What the snapshot says of the session's
+/// outbox rows is true under the lock only if nobody wrote to the log between the two (`undisturbed`): else the row waits
+/// for its turn, as if another one were before it. A repeat that the snapshot misses is caught by the unique index: then
+/// a position stays without an entry, which every reader passes.
+pub(crate) async fn store(
+    conn: &mut PgConnection,
+    new: &NewMessage<'_>,
+) -> Result<Option<StoredMessage>, sqlx::Error> {
+    let columns = new.draft.columns();
+    let row = sqlx::query!(
+        r#"WITH before AS (SELECT last_seq FROM chat.sessions WHERE id = $1),
+        raised AS (
+            UPDATE chat.sessions SET last_seq = last_seq + 1, updated_at = $5,
+                visitor_paid_until = greatest(visitor_paid_until, now()) + make_interval(secs => 60 / $6::float8)
+            WHERE id = $1
+            AND greatest(visitor_paid_until, now()) + make_interval(secs => 60 / $6::float8) <= now() + interval '1 minute'
+            AND NOT EXISTS (
+                SELECT FROM chat.entries WHERE session_id = $1 AND client_id = $4 AND kind = 'message'
+            )
+            RETURNING last_seq, mode, channel
+        ),
+        entry AS (
+            INSERT INTO chat.entries (session_id, seq, id, kind, audience, sender, body, client_id, created_at)
+            SELECT $1, r.last_seq, $2, 'message', 'all', 'user', $3, $4, $5 FROM raised r
+            ON CONFLICT (session_id, client_id) WHERE kind = 'message' AND client_id IS NOT NULL DO NOTHING
+            RETURNING seq
+        ),
+        head AS (
+            SELECT $15 AND r.last_seq = b.last_seq + 1 AND NOT EXISTS (
+                SELECT FROM chat.outbox WHERE key = $1 AND state IN ('owed', 'sending')
+            ) AS free, r.channel
+            FROM raised r, before b, entry WHERE r.mode = 'bot'
+        ),
+        owed AS (
+            INSERT INTO chat.outbox (id, topic, key, target, headers, body, guarantee, state, attempts,
+                next_attempt_at, deadline, replica, last_error)
+            SELECT $7, $8, $1, h.channel, $9, $10, $11, CASE WHEN h.free THEN 'sending' ELSE 'owed' END,
+                CASE WHEN h.free THEN 1 ELSE 0 END, now() + make_interval(secs => $16),
+                now() + make_interval(secs => $12), CASE WHEN h.free THEN $13::uuid END, $14
+            FROM head h RETURNING state = 'sending' AS sending
+        )
+        SELECT e.seq, (SELECT sending FROM owed) AS sending, EXISTS (
+            SELECT FROM chat.registrations WHERE session_id = $1 AND replica <> $13
+        ) AS "elsewhere!"
+        FROM entry e"#,
+        new.session.as_str(),
+        new.id.0,
+        new.text,
+        new.client_id,
+        new.at,
+        f64::from(new.rate),
+        columns.id,
+        columns.topic,
+        columns.headers,
+        new.draft.body(),
+        columns.guarantee,
+        columns.give_up_after_s,
+        columns.replica,
+        columns.last_error,
+        columns.willing,
+        columns.pause_s
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| StoredMessage {
+        seq: row.seq,
+        owed: row.sending,
+        held_elsewhere: row.elsewhere,
+    }))
+}
+
+/// Why a message was not stored.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Refusal {
+    /// The log has it already.
+    Before { seq: i64, id: MessageId },
+    /// Too many in a minute; the next may come after so many seconds.
+    TooMany(f64),
+    /// The chat is erased.
+    Erased,
+}
+
+/// Why [`store`] did not store a message.
+pub(crate) async fn refusal(
+    conn: &mut PgConnection,
+    session: &SessionId,
+    id: MessageId,
+    client_id: Option<&str>,
+    rate: u32,
+) -> Result<Refusal, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT greatest(extract(epoch FROM s.visitor_paid_until - now()) + 60 / $4::float8 - 60, 0)::float8 AS "wait_s!",
+            e.seq AS "seq?", e.id AS "id?" FROM chat.sessions s
+        LEFT JOIN chat.entries e ON e.session_id = s.id AND e.kind = 'message' AND (e.client_id = $2 OR e.id = $3)
+        WHERE s.id = $1"#,
+        session.as_str(),
+        client_id,
+        id.0,
+        f64::from(rate)
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(match row {
+        None => Refusal::Erased,
+        Some(row) => match row.seq.zip(row.id) {
+            Some((seq, id)) => Refusal::Before {
+                seq,
+                id: MessageId(id),
+            },
+            None => Refusal::TooMany(row.wait_s),
+        },
+    })
+}
