@@ -76,6 +76,13 @@ test-browser: build tests/browser/node_modules/.package-lock.json ## Runs the br
 	@$(DEVSTACK) install chromium
 	@$(DEVSTACK) exec -- npm --prefix tests/browser test
 
+# Not part of `make test`: it needs Python 2.7, and three minutes.
+.PHONY: autobahn
+autobahn: ## Runs the public Autobahn WebSocket cases against the chat's own acceptor
+	$(call say,building the echo)
+	@cargo build -p chat-ws-svc --example echo $(CARGO_PROFILE)
+	@CARGO_TARGET_DIR='$(TARGET_DIR)' PROFILE='$(PROFILE)' sh tests/autobahn/run.sh
+
 tests/%/node_modules/.package-lock.json: tests/%/package-lock.json | build
 	@$(DEVSTACK) install node
 	$(call say,installing what tests/$* needs)

@@ -1,6 +1,9 @@
 //! `make bench`: load programs that print the figures of the documents. Bounded in count and time; everything runs on
 //! the loopback address. A figure stands next to a peer that was measured in the same run: the machine is noisy.
 
+mod chat_memory;
+mod chat_messages;
+mod chat_peers;
 mod figures;
 mod process;
 mod retell_ingest;
@@ -12,12 +15,15 @@ mod waiting_sessions;
 use anyhow::Result;
 
 /// Services that have a bench.
-const SERVICES: [&str; 3] = ["session-svc", "retell-ingest-svc", "task-chat-svc"];
+const SERVICES: [&str; 4] = ["session-svc", "retell-ingest-svc", "task-chat-svc", "chat-ws-svc"];
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let wanted = std::env::args().nth(1);
     let wanted = wanted.as_deref();
+    if wanted == Some(chat_peers::BARE_ECHO) {
+        return chat_peers::bare_echo().await;
+    }
     if let Some(name) = wanted.filter(|name| !SERVICES.contains(name)) {
         anyhow::bail!(
             "there is no bench for {name}; there is one for {}",
@@ -35,6 +41,10 @@ async fn main() -> Result<()> {
     }
     if runs(SERVICES[2]) {
         task_waiters::run().await?;
+    }
+    if runs(SERVICES[3]) {
+        chat_memory::run().await?;
+        chat_messages::run().await?;
     }
     Ok(())
 }

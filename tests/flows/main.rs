@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and so do the functions that serve it"
 )]
 
+mod chat;
 mod retell_kills;
 mod session;
 mod session_outages;

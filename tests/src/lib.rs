@@ -1,6 +1,7 @@
 //! What the tests across crates share: the workspace's root, and people who use a running stack.
 
 pub mod people;
+pub mod visitors;
 pub mod waiting;
 
 use std::path::{Path, PathBuf};

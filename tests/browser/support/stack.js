@@ -24,6 +24,7 @@ export const stack = {
   get sessionUrl() { return url('SESSION_URL'); },
   get retellUrl() { return url('RETELL_URL'); },
   get taskChatUrl() { return url('TASK_CHAT_URL'); },
+  get chatUrl() { return url('CHAT_URL'); },
   get n8nUrl() { return url('STANDIN_N8N_URL'); },
   get retellStandInUrl() { return url('STANDIN_RETELL_URL'); },
   get jwtSecret() { return setting('JWT_SECRET'); },
