@@ -27,8 +27,8 @@ const BACK_WITHIN_MS: u64 = 2_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Time over which each replica sees its visitors off is four fifths of this.
 const SHUTDOWN: &str = "20s";
-/// A tenth of the visitors is sent away a second. On a machine that other tests keep busy, what was due in several seconds
-/// falls into one; the figures that are printed tell how it was.
+/// At most a tenth of the visitors is sent away a second. When they come back is their own matter: on a machine that other
+/// tests keep busy, what was due in several seconds falls into one. The figures that are printed tell how it was.
 const BUNCHING: usize = 3;
 /// A killed replica is judged dead ten seconds after its last beat.
 const JUDGED_WITHIN: Duration = Duration::from_secs(40);
@@ -340,13 +340,13 @@ async fn judge(
     );
     assert!(written > all && pushed > 0, "there was traffic");
     assert!(came >= all, "everybody was sent away at least once");
-    let most_allowed = all.max(100) / 10 * BUNCHING;
+    let tenth = all.max(100) / 10;
     assert!(
-        sent_away <= most_allowed,
+        sent_away <= tenth,
         "{sent_away} of {all} were sent away within one second"
     );
     assert!(
-        most <= most_allowed,
+        most <= tenth * BUNCHING,
         "{most} of {all} came back within one second"
     );
 }
