@@ -17,7 +17,8 @@ use crate::chat_peers::{Peer, Socket, connect, next_text};
 use crate::figures::{Series, goal, heading, row};
 
 const CHAT: &str = "chat-ws-svc";
-const CONNECTIONS: usize = 64;
+/// So many that none of them writes more than the 20 frames a second that a connection may.
+const CONNECTIONS: usize = 256;
 const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(8);
 /// `send-message` requests of a round, one after the other.

@@ -158,6 +158,12 @@ fn is_passing_code(code: &str) -> bool {
         || PASSING.contains(&code)
 }
 
+/// Whether two transactions got in each other's way: each by itself gets through.
+pub fn is_clash(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| matches!(code.as_ref(), "40P01" | "40001"))
+}
+
 /// The 503 of a database that is away or cannot write.
 pub fn unavailable() -> Problem {
     Problem::unavailable("The database cannot be reached or cannot write; try again shortly")

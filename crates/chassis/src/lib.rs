@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod feed;
+pub mod group_commit;
 pub mod http;
 pub mod idempotency;
 pub mod jobs;

@@ -9,6 +9,7 @@
 pub mod admin;
 mod breaker;
 mod draft;
+mod ending;
 mod held;
 mod mark;
 mod reaper;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 pub use draft::{Columns, Draft};
+pub use ending::{AtOnce, Ending};
 use sqlx::PgConnection;
 pub use switchhook_core::n8n::reply::Reason;
 use switchhook_core::trace::TraceContext;
@@ -134,6 +136,18 @@ pub trait Owner: Send + Sync + 'static {
         delivery: &Delivery,
         outcome: &Outcome,
     ) -> Result<After, sqlx::Error>;
+
+    /// Records an outcome that this process holds, with its consequence, in a statement of its own, which may do so for many
+    /// deliveries: where round trips count. It changes nothing unless it ends the row as [`Ending`] says; where it does not,
+    /// [`Owner::settle`] is asked.
+    async fn settle_at_once(
+        &self,
+        _delivery: &Delivery,
+        _outcome: &Outcome,
+        _ending: Ending,
+    ) -> Result<AtOnce, sqlx::Error> {
+        Ok(AtOnce::No)
+    }
 
     /// Asked before a row goes back to be tried again, in that transaction and before the row is touched: locks what
     /// it looks at. `false`: the owner has recorded that nobody wants it any more, and the row ends as cancelled.

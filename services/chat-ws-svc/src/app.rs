@@ -25,6 +25,7 @@ use crate::domain::channel::ChannelName;
 use crate::domain::entry::Entry;
 use crate::domain::ids::SessionId;
 use crate::hub::Hub;
+use crate::log::{Log, Replies};
 use crate::operators::Operators;
 use crate::registry::Registry;
 use crate::{jobs, migrations, page, routes, store, ws};
@@ -36,6 +37,8 @@ pub struct AppState {
     pub(crate) settings: Arc<ChatSettings>,
     pub(crate) channels: Arc<Channels>,
     pub(crate) outbox: Outbox,
+    /// Writes what visitors and bots say.
+    pub(crate) log: Log,
     pub(crate) keys: Keys,
     /// The sockets of this process.
     pub(crate) hub: Hub,
@@ -132,9 +135,12 @@ impl Program for ChatWsSvc {
         let operators = Operators::new(&kit);
         let hub = Hub::new();
         let registry = Registry::new(&kit, &hub, &operators);
-        let bots = Bots::new(&kit, &settings, &channels, &hub, &registry);
+        let replies = Replies::new(&kit);
+        let bots = Bots::new(&kit, &settings, &channels, &hub, &registry, replies.clone());
+        let outbox = Outbox::new(&kit, &TOPICS, Arc::new(bots));
         Ok(AppState {
-            outbox: Outbox::new(&kit, &TOPICS, Arc::new(bots)),
+            log: Log::new(&kit, &outbox, replies, settings.visitor_rate.get()),
+            outbox,
             keys: Keys::new(kit.service),
             begun: Instant::now(),
             ws: Arc::default(),
@@ -161,6 +167,7 @@ impl Program for ChatWsSvc {
     fn start(state: &AppState) {
         let kit = &state.kit;
         kit.wake.start(&kit.tasks, Arc::new(NoRevisions));
+        state.log.start(kit);
         state.outbox.start();
         jobs::start(state);
         ws::serve(state);

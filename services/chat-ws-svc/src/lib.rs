@@ -2,7 +2,7 @@
 //! any time, on any number of replicas.
 //!
 //! Reading order: [`domain`] (the rules, pure), [`protocol`] (the frames), [`routes`] (the HTTP API in one place), [`store`]
-//! (SQL), [`ws`] (the sockets), [`hub`] and [`registry`] (who holds which chat), [`clients`] (what is sent to n8n and what
+//! (SQL), [`log`] (what shares commits), [`ws`] (the sockets), [`hub`] and [`registry`] (who holds which chat), [`clients`] (what is sent to n8n and what
 //! becomes of it), [`operators`] (the operators' streams), [`jobs`], [`app`] (how it fits together), [`config`], [`error`].
 
 pub mod app;
@@ -12,6 +12,7 @@ pub mod domain;
 pub(crate) mod error;
 pub(crate) mod hub;
 pub(crate) mod jobs;
+pub(crate) mod log;
 pub(crate) mod operators;
 mod page;
 pub mod protocol;

@@ -88,9 +88,8 @@ pub(crate) struct Context {
     max_chars: usize,
     frame_bytes: usize,
     places: Arc<Places>,
-    /// Connections of the pool for what visitors write, and for what they read: those who come back after an outage, all
-    /// at once, wait here in turn, and not so long for the pool that it gives up on them.
-    writing: Semaphore,
+    /// Connections of the pool for what visitors read: those who come back after an outage, all at once, wait here in
+    /// turn, and not so long for the pool that it gives up on them.
     reading: Semaphore,
 }
 
@@ -110,7 +109,6 @@ impl Context {
             max_chars,
             frame_bytes: protocol::frame_bytes(max_chars),
             places,
-            writing: Semaphore::new(connections.saturating_sub(1).max(1)),
             reading: Semaphore::new((connections / 2).max(1)),
         })
     }

@@ -56,7 +56,7 @@ impl Fate {
 
 impl Claimed {
     /// The row as its owner knows it, before anything is known of this try.
-    fn described(&self) -> Delivery {
+    pub(super) fn described(&self) -> Delivery {
         Delivery {
             id: self.id,
             topic: self.topic.name.to_owned(),

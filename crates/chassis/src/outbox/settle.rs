@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::breaker::{MAX_PAUSE, pause_bound};
 use super::sender::Fate;
 use super::worker::{Claimed, Inner, reason_json};
-use super::{Delivery, Outcome, Reason};
+use super::{After, AtOnce, Delivery, Ending, Outcome, Reason, ending};
 
 /// Longest pause between two tries to write a record while PostgreSQL is away.
 const RECORD_PAUSE: Duration = Duration::from_secs(2);
@@ -104,15 +104,37 @@ impl Inner {
                 }
             }
             Fate::Final { outcome, waited } => {
-                count(row.topic.name, outcome_word(&outcome));
-                self.until_written(|| self.settle(row.id, Holder::Replica(me), &outcome, waited))
+                count(row.topic.name, ending::word(&outcome));
+                self.until_written(|| self.settle_mine(row, &outcome, waited))
                     .await;
             }
         }
     }
 
     async fn give_back(&self, back: &Back) {
-        self.until_written(|| self.release(back)).await;
+        self.until_written(|| self.in_turn(self.release(back))).await;
+    }
+
+    /// Records the outcome of a row that this process has just sent: in one statement where its owner can.
+    async fn settle_mine(
+        &self,
+        row: &Claimed,
+        outcome: &Outcome,
+        waited: Option<Duration>,
+    ) -> Result<(), sqlx::Error> {
+        let me = self.kit.replica.id();
+        let delivery = row.described();
+        let ending = Ending::of(row.id, me, outcome);
+        match self.owner.settle_at_once(&delivery, outcome, ending).await? {
+            AtOnce::Recorded(after) => {
+                settled(&delivery, outcome, after);
+                Ok(())
+            }
+            AtOnce::No => {
+                self.in_turn(self.settle(row.id, Holder::Replica(me), outcome, waited))
+                    .await
+            }
+        }
     }
 
     /// Records an outcome and its consequence together. Nothing happens where the row has another holder by now.
@@ -135,13 +157,12 @@ impl Inner {
             Holder::Unmarked(replica) => (Some(replica), true),
             Holder::Nobody => (None, true),
         };
-        let (record, reason) = record_of(outcome);
         let done = sqlx::query(self.sql.finish)
             .bind(id)
             .bind(holder)
-            .bind(outcome_word(outcome))
-            .bind(record)
-            .bind(reason.cloned().map(reason_json))
+            .bind(ending::word(outcome))
+            .bind(ending::record(outcome))
+            .bind(ending::reason(outcome).cloned().map(reason_json))
             .bind(unmarked)
             .execute(&mut *tx)
             .await?;
@@ -150,11 +171,7 @@ impl Inner {
             return tx.rollback().await;
         }
         self.commit_touched(tx, vec![delivery.key.clone()]).await?;
-        if let Some(act) = after {
-            act();
-        }
-        tracing::info!(delivery = %id, topic = delivery.topic, key = delivery.key, outcome = outcome_word(outcome),
-            attempts = delivery.attempts, reason = reason.map(|r| r.message.as_str()), "delivery settled");
+        settled(&delivery, outcome, after);
         Ok(())
     }
 
@@ -247,6 +264,12 @@ impl Inner {
         }))
     }
 
+    /// Takes several round trips, with a place among those who may.
+    async fn in_turn<T>(&self, work: impl Future<Output = T>) -> T {
+        let _place = self.recording.acquire().await;
+        work.await
+    }
+
     /// Writes a record, again and again while PostgreSQL is away: what is known here is known nowhere else.
     async fn until_written<F>(&self, write: impl Fn() -> F)
     where
@@ -255,9 +278,7 @@ impl Inner {
         let mut pause = Duration::from_millis(100);
         let (mut tries, mut defects) = (0_u32, 0_u32);
         loop {
-            let place = self.recording.acquire().await;
             let written = tokio::time::timeout(crate::db::WORK_LIMIT, write()).await;
-            drop(place);
             let error = match written {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => {
@@ -285,25 +306,13 @@ impl Inner {
     }
 }
 
-fn record_of(outcome: &Outcome) -> (Option<Json<Value>>, Option<&Reason>) {
-    match outcome {
-        Outcome::Answered(body) => (Some(Json(json!({ "answerBytes": body.len() }))), None),
-        Outcome::Refused(reason)
-        | Outcome::Failed(reason)
-        | Outcome::GivenUp(reason)
-        | Outcome::Unknown(reason) => (None, Some(reason)),
+/// It is committed: whoever waits for it is told.
+fn settled(delivery: &Delivery, outcome: &Outcome, after: After) {
+    if let Some(act) = after {
+        act();
     }
-}
-
-/// The state of a finished row.
-pub(crate) fn outcome_word(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Answered(_) => "answered",
-        Outcome::Refused(_) => "refused",
-        Outcome::Failed(_) => "failed",
-        Outcome::GivenUp(_) => "given_up",
-        Outcome::Unknown(_) => "unknown",
-    }
+    tracing::info!(delivery = %delivery.id, topic = delivery.topic, key = delivery.key, outcome = ending::word(outcome),
+        attempts = delivery.attempts, reason = ending::reason(outcome).map(|r| r.message.as_str()), "delivery settled");
 }
 
 fn count(topic: &'static str, result: &'static str) {

@@ -2,15 +2,17 @@
 //!
 //! The outbox sends it; this is its owner. It does not open connections itself.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use switchhook_chassis::kit::Kit;
 use switchhook_chassis::outbox::{
-    After, Delivery, Draft, Guarantee, Listener, NewDelivery, Outcome, Owner, Reason, Topic,
+    After, AtOnce, Delivery, Draft, Ending, Guarantee, Listener, NewDelivery, Outcome, Owner, Reason, Topic,
 };
 use switchhook_core::n8n::said::{self, Said};
 use switchhook_core::trace::TraceContext;
@@ -26,9 +28,10 @@ use crate::domain::channel::ChannelName;
 use crate::domain::entry::{Audience, Entry, EntryKind, Message, Sender};
 use crate::domain::ids::{MessageId, SessionId};
 use crate::hub::Hub;
+use crate::log::Replies;
 use crate::registry::Registry;
 use crate::store::entries::{self, Reply};
-use crate::store::replies::{self, Flag};
+use crate::store::replies::{self, Flag, NewReply};
 
 /// A visitor's message to the bot. n8n does not deduplicate, and after a time-out its run is probably still going.
 pub(crate) const MESSAGE: Topic = Topic {
@@ -66,6 +69,7 @@ pub(crate) struct Bots {
     answer_bytes: usize,
     hub: Hub,
     registry: Registry,
+    replies: Replies,
     streams: Streams,
 }
 
@@ -76,6 +80,7 @@ impl Bots {
         channels: &Arc<Channels>,
         hub: &Hub,
         registry: &Registry,
+        replies: Replies,
     ) -> Self {
         Self {
             kit: kit.clone(),
@@ -84,6 +89,7 @@ impl Bots {
             answer_bytes: settings.bot_answer_bytes.get() as usize,
             hub: hub.clone(),
             registry: registry.clone(),
+            replies,
             streams: Streams::default(),
         }
     }
@@ -108,32 +114,21 @@ impl Bots {
                 }];
             }
         };
-        let audience = if asked.taken_over {
-            Audience::Operators
-        } else {
-            Audience::All
-        };
-        let entry = |(text, seq): (String, i64)| Entry {
-            seq,
-            id: match shown {
-                Some(shown) if seq == asked.last_seq + 1 => shown.message,
-                _ => MessageId::new(now),
-            },
-            at: now,
-            audience,
-            kind: EntryKind::Message(Message {
-                sender: Sender::Bot,
-                name: None,
-                text: cut(text, self.answer_bytes),
-                client_id: None,
-            }),
-        };
-        texts
-            .into_iter()
-            .take(MAX_PARTS)
-            .zip(asked.last_seq + 1..)
-            .map(entry)
-            .collect()
+        let parts = self.parts(texts, shown, now);
+        said_in_log(parts, asked.taken_over, asked.last_seq, now)
+    }
+
+    /// As much of an answer as is kept. The id of its first part is the one under which pieces of it were shown.
+    fn parts(
+        &self,
+        texts: Vec<String>,
+        shown: Option<&Shown>,
+        now: DateTime<Utc>,
+    ) -> Vec<(MessageId, String)> {
+        let first = shown.map(|shown| shown.message).into_iter();
+        let ids = first.chain(std::iter::repeat_with(|| MessageId::new(now)));
+        let kept = texts.into_iter().take(MAX_PARTS);
+        ids.zip(kept.map(|text| cut(text, self.answer_bytes))).collect()
     }
 
     /// Tells everybody, once it is committed.
@@ -156,6 +151,33 @@ impl Bots {
             }
         }))
     }
+}
+
+/// The parts of an answer as entries behind a position.
+fn said_in_log(
+    parts: Vec<(MessageId, String)>,
+    taken_over: bool,
+    after: i64,
+    now: DateTime<Utc>,
+) -> Vec<Entry> {
+    let audience = if taken_over {
+        Audience::Operators
+    } else {
+        Audience::All
+    };
+    let entry = |((id, text), seq)| Entry {
+        seq,
+        id,
+        at: now,
+        audience,
+        kind: EntryKind::Message(Message {
+            sender: Sender::Bot,
+            name: None,
+            text,
+            client_id: None,
+        }),
+    };
+    parts.into_iter().zip(after + 1..).map(entry).collect()
 }
 
 #[async_trait]
@@ -200,6 +222,32 @@ impl Owner for Bots {
             }
         }
         Ok(self.telling(delivery.id, session, new))
+    }
+
+    /// An answer that says something, whatever became of the chat meanwhile.
+    async fn settle_at_once(
+        &self,
+        delivery: &Delivery,
+        outcome: &Outcome,
+        ending: Ending,
+    ) -> Result<AtOnce, sqlx::Error> {
+        let (Some(session), Some(texts)) = (SessionId::parse(&delivery.key), plain_texts(outcome)) else {
+            return Ok(AtOnce::No);
+        };
+        let at = self.kit.clock.now();
+        let shown = self.streams.shown(delivery.id);
+        let parts = self.parts(texts, shown.as_ref(), at);
+        let new = NewReply {
+            session: session.clone(),
+            parts: parts.clone(),
+            at,
+            ending,
+        };
+        let Some(placed) = self.replies.store(new).await? else {
+            return Ok(AtOnce::No);
+        };
+        let entries = said_in_log(parts, placed.taken_over, placed.after, at);
+        Ok(AtOnce::Recorded(self.telling(delivery.id, session, entries)))
     }
 
     async fn still_wanted(&self, conn: &mut PgConnection, delivery: &Delivery) -> Result<bool, sqlx::Error> {
@@ -250,6 +298,22 @@ fn meaning(asked: &replies::Asked, outcome: &Outcome) -> Said {
         | Outcome::Failed(reason)
         | Outcome::GivenUp(reason)
         | Outcome::Unknown(reason) => Said::Broken(reason.message.clone()),
+    }
+}
+
+/// The texts of an answer that are told without a look at what was asked; none where that is needed, or there are none.
+fn plain_texts(outcome: &Outcome) -> Option<Vec<String>> {
+    let Outcome::Answered(body) = outcome else {
+        return None;
+    };
+    let repeats_request = Cell::new(false);
+    let said = said::read(body, |object| {
+        repeats_request.set(repeats_request.get() || object.contains_key("sessionId"));
+        None
+    });
+    match said {
+        Said::Texts(texts) if !repeats_request.get() => Some(texts),
+        _ => None,
     }
 }
 

@@ -17,8 +17,13 @@ pub(crate) async fn erase(
     let id = session.as_str();
     // Entries go with their chat.
     let erased = sqlx::query!(
+        // What is owed for a message has the message's id.
         "WITH gone AS (
             DELETE FROM chat.sessions WHERE id = $1 AND ($2::text[] IS NULL OR channel = ANY($2)) RETURNING id, channel
+        ), unsent AS (
+            DELETE FROM chat.outbox WHERE id IN (
+                SELECT e.id FROM chat.entries e JOIN gone ON gone.id = e.session_id WHERE e.sender = 'user'
+            )
         ) INSERT INTO chat.changes (session_id, channel) SELECT id, channel FROM gone",
         id,
         channels
@@ -35,9 +40,6 @@ pub(crate) async fn erase(
     )
     .execute(&mut *conn)
     .await?;
-    sqlx::query!("DELETE FROM chat.outbox WHERE key = $1", id)
-        .execute(&mut *conn)
-        .await?;
     sqlx::query!("DELETE FROM chat.idempotency WHERE answer->>'sessionId' = $1", id)
         .execute(&mut *conn)
         .await?;

@@ -1,12 +1,14 @@
 //! What a bot's answer finds and leaves in a chat.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use serde_json::Value;
+use sqlx::{PgConnection, PgPool};
+use switchhook_chassis::outbox::Ending;
 use uuid::Uuid;
 
 use super::rows::corrupt;
 use crate::domain::entry::Mode;
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{MessageId, SessionId};
 
 /// A chat to which an answer comes, locked.
 #[derive(Debug)]
@@ -65,6 +67,135 @@ pub(crate) async fn lock(
             answered: false,
         },
     }))
+}
+
+/// An answer that is to be stored.
+#[derive(Debug)]
+pub(crate) struct NewReply {
+    pub(crate) session: SessionId,
+    /// At least one, in order.
+    pub(crate) parts: Vec<(MessageId, String)>,
+    pub(crate) at: DateTime<Utc>,
+    /// The end of the row that asked for it; its id is the message's.
+    pub(crate) ending: Ending,
+}
+
+/// Where an answer went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// Whether an operator has taken the chat over: only operators see it.
+    pub(crate) taken_over: bool,
+    /// The position before its first part.
+    pub(crate) after: i64,
+}
+
+/// Answers, column by column; then their parts.
+#[derive(Default)]
+struct Columns<'a> {
+    sessions: Vec<&'a str>,
+    asked: Vec<Uuid>,
+    states: Vec<&'a str>,
+    outcomes: Vec<Option<Value>>,
+    errors: Vec<Option<Value>>,
+    moments: Vec<DateTime<Utc>>,
+    counts: Vec<i64>,
+    answered: Vec<Uuid>,
+    parts: Vec<i32>,
+    ids: Vec<Uuid>,
+    texts: Vec<&'a str>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(new: &'a [NewReply]) -> Self {
+        let mut columns = Self::default();
+        for new in new {
+            columns.sessions.push(new.session.as_str());
+            columns.asked.push(new.ending.id);
+            columns.states.push(new.ending.state);
+            columns.outcomes.push(new.ending.outcome.clone());
+            columns.errors.push(new.ending.last_error.clone());
+            columns.moments.push(new.at);
+            columns.counts.push(new.parts.len() as i64);
+            for (part, (id, text)) in (0..).zip(&new.parts) {
+                columns.answered.push(new.ending.id);
+                columns.parts.push(part);
+                columns.ids.push(id.0);
+                columns.texts.push(text);
+            }
+        }
+        columns
+    }
+}
+
+/// Stores answers in different chats, and ends the rows of the outbox that asked for them. In their order; nothing for one
+/// that is stored already, or whose chat is erased, or whose row is not this process's any more.
+///
+/// Nothing either where the log has grown since the statement's snapshot: what the snapshot says of takeovers would not be
+/// true under the lock. Where the row ends between the two, positions stay without entries, which every reader passes.
+pub(crate) async fn store(pool: &PgPool, new: &[NewReply]) -> Result<Vec<Option<Placed>>, sqlx::Error> {
+    let Some(replica) = new.first().map(|new| new.ending.replica) else {
+        return Ok(Vec::new());
+    };
+    let c = Columns::of(new);
+    let rows = sqlx::query!(
+        r#"WITH new AS MATERIALIZED (
+            SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::jsonb[], $5::jsonb[], $6::timestamptz[], $7::bigint[])
+            AS n (session_id, asked, state, outcome, last_error, at, parts)
+        ),
+        asked AS MATERIALIZED (
+            SELECT n.*, s.last_seq, s.mode = 'operator' OR EXISTS (
+                SELECT FROM chat.entries t WHERE t.session_id = n.session_id AND t.seq > e.seq AND t.mode = 'operator'
+            ) AS taken_over
+            FROM new n JOIN chat.sessions s ON s.id = n.session_id
+            LEFT JOIN LATERAL (
+                SELECT seq FROM chat.entries WHERE session_id = n.session_id AND id = n.asked OFFSET 0
+            ) AS e ON true
+            WHERE (SELECT o.replica = $8 AND o.state = 'sending' FROM chat.outbox o WHERE o.id = n.asked)
+            AND (SELECT true FROM chat.entries r
+                WHERE r.session_id = n.session_id AND r.in_reply_to = n.asked LIMIT 1) IS NULL
+        ),
+        raised AS (
+            UPDATE chat.sessions s SET last_seq = s.last_seq + a.parts, updated_at = a.at, flagged_at = NULL
+            FROM asked a WHERE s.id = a.session_id AND s.last_seq = a.last_seq
+            RETURNING a.*
+        ),
+        ended AS (
+            UPDATE chat.outbox o SET state = r.state, finished_at = now(), outcome = r.outcome,
+                last_error = COALESCE(r.last_error, o.last_error), headers = NULL, body = NULL, replica = NULL
+            FROM raised r WHERE o.id = r.asked AND o.replica = $8 AND o.state = 'sending'
+            RETURNING r.session_id, r.asked, r.at, r.last_seq, r.taken_over
+        ),
+        said AS (
+            INSERT INTO chat.entries (session_id, seq, id, kind, audience, sender, body, in_reply_to, part, created_at)
+            SELECT e.session_id, e.last_seq + 1 + p.part, p.id, 'message',
+                CASE WHEN e.taken_over THEN 'operators' ELSE 'all' END, 'bot', p.body, e.asked, p.part, e.at
+            FROM ended e JOIN unnest($9::uuid[], $10::int[], $11::uuid[], $12::text[]) AS p (asked, part, id, body)
+                ON p.asked = e.asked
+        )
+        SELECT asked AS "asked!", last_seq AS "last_seq!", taken_over AS "taken_over!" FROM ended"#,
+        &c.sessions as &[&str],
+        &c.asked,
+        &c.states as &[&str],
+        &c.outcomes as &[Option<Value>],
+        &c.errors as &[Option<Value>],
+        &c.moments,
+        &c.counts,
+        replica,
+        &c.answered,
+        &c.parts,
+        &c.ids,
+        &c.texts as &[&str]
+    )
+    .fetch_all(pool)
+    .await?;
+    let placed = |new: &NewReply| {
+        let row = rows.iter().find(|row| row.asked == new.ending.id)?;
+        Some(Placed {
+            taken_over: row.taken_over,
+            after: row.last_seq,
+        })
+    };
+    Ok(new.iter().map(placed).collect())
 }
 
 /// Whether the bot has left the visitor in the lurch.

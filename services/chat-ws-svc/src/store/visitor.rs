@@ -1,7 +1,8 @@
 //! What a visitor's connection reads and writes. The way of a message is one statement: every round trip counts there.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use serde_json::Value;
+use sqlx::{PgConnection, PgPool};
 use switchhook_chassis::outbox::Draft;
 use uuid::Uuid;
 
@@ -165,100 +166,149 @@ pub(crate) async fn read(
 }
 
 /// A visitor's message that is to be stored.
-pub(crate) struct NewMessage<'a> {
-    pub(crate) session: &'a SessionId,
+#[derive(Debug)]
+pub(crate) struct NewMessage {
+    pub(crate) session: SessionId,
     pub(crate) id: MessageId,
-    pub(crate) text: &'a str,
-    pub(crate) client_id: Option<&'a str>,
+    pub(crate) text: String,
+    pub(crate) client_id: Option<String>,
     pub(crate) at: DateTime<Utc>,
-    /// Messages a minute.
-    pub(crate) rate: u32,
     /// What the bot is owed for it, unless an operator has the chat.
-    pub(crate) draft: &'a Draft,
+    pub(crate) draft: Draft,
 }
 
 /// A message that is in the log.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoredMessage {
     pub(crate) seq: i64,
-    /// The row of the outbox, and whether this process sends it at once; none where an operator has the chat.
-    pub(crate) owed: Option<bool>,
+    /// Whether this process sends it to the bot at once; none where an operator has the chat.
+    pub(crate) sending: Option<bool>,
     /// Whether a replica besides this one holds the chat.
     pub(crate) held_elsewhere: bool,
 }
 
-/// Stores a message at the end of the log, with what the bot is owed for it. Nothing where it may not be stored; then
-/// [`refusal`] says why.
+/// Messages, column by column.
+#[derive(Default)]
+struct Columns<'a> {
+    sessions: Vec<&'a str>,
+    ids: Vec<Uuid>,
+    texts: Vec<&'a str>,
+    client_ids: Vec<Option<&'a str>>,
+    moments: Vec<DateTime<Utc>>,
+    headers: Vec<Value>,
+    requests: Vec<&'a [u8]>,
+    willing: Vec<bool>,
+    pauses: Vec<f64>,
+    errors: Vec<Option<Value>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(new: &'a [NewMessage]) -> Self {
+        let mut columns = Self::default();
+        for new in new {
+            let row = new.draft.columns();
+            columns.sessions.push(new.session.as_str());
+            columns.ids.push(new.id.0);
+            columns.texts.push(&new.text);
+            columns.client_ids.push(new.client_id.as_deref());
+            columns.moments.push(new.at);
+            columns.headers.push(row.headers.clone());
+            columns.requests.push(new.draft.body());
+            columns.willing.push(row.willing);
+            columns.pauses.push(row.pause_s);
+            columns.errors.push(row.last_error.clone());
+        }
+        columns
+    }
+}
+
+/// Stores messages of different chats, each at the end of its log, with what the bot is owed for it; so many a minute in a
+/// chat. In their order; nothing for one that may not be stored: then [`refusal`] says why.
 ///
-/// One statement has one snapshot, taken before it waits for the session's lock. What the snapshot says of the session's
-/// outbox rows is true under the lock only if nobody wrote to the log between the two (`undisturbed`): else the row waits
-/// for its turn, as if another one were before it. A repeat that the snapshot misses is caught by the unique index: then
-/// a position stays without an entry, which every reader passes.
+/// One statement has one snapshot, taken before it waits for a session's lock. What the snapshot says of the session's
+/// outbox rows is true under the lock only if nobody wrote to the log between the two: else the row waits for its turn, as
+/// if another one were before it. A repeat that the snapshot misses is caught by the unique index: then a position stays
+/// without an entry, which every reader passes. What is looked up for each message is a subquery that PostgreSQL cannot turn
+/// into a join: a plan that was made while the tables were small would go through them whole.
+#[allow(clippy::too_many_lines, reason = "one statement and its parameters")]
 pub(crate) async fn store(
-    conn: &mut PgConnection,
-    new: &NewMessage<'_>,
-) -> Result<Option<StoredMessage>, sqlx::Error> {
-    let columns = new.draft.columns();
-    let row = sqlx::query!(
-        r#"WITH before AS (SELECT last_seq FROM chat.sessions WHERE id = $1),
+    pool: &PgPool,
+    new: &[NewMessage],
+    rate: u32,
+) -> Result<Vec<Option<StoredMessage>>, sqlx::Error> {
+    let Some(first) = new.first().map(|new| new.draft.columns()) else {
+        return Ok(Vec::new());
+    };
+    let c = Columns::of(new);
+    let rows = sqlx::query!(
+        r#"WITH new AS MATERIALIZED (
+            SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::jsonb[], $7::bytea[],
+                $8::bool[], $9::float8[], $10::jsonb[])
+            AS n (session_id, id, body, client_id, at, headers, request, willing, pause_s, last_error)
+        ),
+        before AS MATERIALIZED (SELECT s.id, s.last_seq FROM new n JOIN chat.sessions s ON s.id = n.session_id),
         raised AS (
-            UPDATE chat.sessions SET last_seq = last_seq + 1, updated_at = $5,
-                visitor_paid_until = greatest(visitor_paid_until, now()) + make_interval(secs => 60 / $6::float8)
-            WHERE id = $1
-            AND greatest(visitor_paid_until, now()) + make_interval(secs => 60 / $6::float8) <= now() + interval '1 minute'
-            AND NOT EXISTS (
-                SELECT FROM chat.entries WHERE session_id = $1 AND client_id = $4 AND kind = 'message'
-            )
-            RETURNING last_seq, mode, channel
+            UPDATE chat.sessions s SET last_seq = s.last_seq + 1, updated_at = n.at,
+                visitor_paid_until = greatest(s.visitor_paid_until, now()) + make_interval(secs => 60 / $11::float8)
+            FROM new n WHERE s.id = n.session_id
+            AND greatest(s.visitor_paid_until, now()) + make_interval(secs => 60 / $11::float8) <= now() + interval '1 minute'
+            AND (SELECT true FROM chat.entries e
+                WHERE e.session_id = n.session_id AND e.client_id = n.client_id AND e.kind = 'message') IS NULL
+            RETURNING s.id, s.last_seq, s.mode, s.channel
         ),
         entry AS (
             INSERT INTO chat.entries (session_id, seq, id, kind, audience, sender, body, client_id, created_at)
-            SELECT $1, r.last_seq, $2, 'message', 'all', 'user', $3, $4, $5 FROM raised r
+            SELECT r.id, r.last_seq, n.id, 'message', 'all', 'user', n.body, n.client_id, n.at
+            FROM raised r JOIN new n ON n.session_id = r.id
             ON CONFLICT (session_id, client_id) WHERE kind = 'message' AND client_id IS NOT NULL DO NOTHING
-            RETURNING seq
+            RETURNING session_id, seq
         ),
-        head AS (
-            SELECT $15 AND r.last_seq = b.last_seq + 1 AND NOT EXISTS (
-                SELECT FROM chat.outbox WHERE key = $1 AND state IN ('owed', 'sending')
-            ) AS free, r.channel
-            FROM raised r, before b, entry WHERE r.mode = 'bot'
+        head AS MATERIALIZED (
+            SELECT r.id, r.channel, b.last_seq + 1 = r.last_seq AND (
+                SELECT true FROM chat.outbox o WHERE o.key = r.id AND o.state IN ('owed', 'sending') LIMIT 1
+            ) IS NULL AS is_first
+            FROM raised r JOIN before b ON b.id = r.id JOIN entry e ON e.session_id = r.id WHERE r.mode = 'bot'
         ),
         owed AS (
             INSERT INTO chat.outbox (id, topic, key, target, headers, body, guarantee, state, attempts,
                 next_attempt_at, deadline, replica, last_error)
-            SELECT $7, $8, $1, h.channel, $9, $10, $11, CASE WHEN h.free THEN 'sending' ELSE 'owed' END,
-                CASE WHEN h.free THEN 1 ELSE 0 END, now() + make_interval(secs => $16),
-                now() + make_interval(secs => $12), CASE WHEN h.free THEN $13::uuid END, $14
-            FROM head h RETURNING state = 'sending' AS sending
+            SELECT n.id, $12, h.id, h.channel, n.headers, n.request, $13,
+                CASE WHEN n.willing AND h.is_first THEN 'sending' ELSE 'owed' END,
+                CASE WHEN n.willing AND h.is_first THEN 1 ELSE 0 END, now() + make_interval(secs => n.pause_s),
+                now() + make_interval(secs => $14), CASE WHEN n.willing AND h.is_first THEN $15::uuid END, n.last_error
+            FROM head h JOIN new n ON n.session_id = h.id RETURNING key, state = 'sending' AS sending
         )
-        SELECT e.seq, (SELECT sending FROM owed) AS sending, EXISTS (
-            SELECT FROM chat.registrations WHERE session_id = $1 AND replica <> $13
+        SELECT e.session_id, e.seq, o.sending AS "sending?", EXISTS (
+            SELECT FROM chat.registrations g WHERE g.session_id = e.session_id AND g.replica <> $15
         ) AS "elsewhere!"
-        FROM entry e"#,
-        new.session.as_str(),
-        new.id.0,
-        new.text,
-        new.client_id,
-        new.at,
-        f64::from(new.rate),
-        columns.id,
-        columns.topic,
-        columns.headers,
-        new.draft.body(),
-        columns.guarantee,
-        columns.give_up_after_s,
-        columns.replica,
-        columns.last_error,
-        columns.willing,
-        columns.pause_s
+        FROM entry e LEFT JOIN owed o ON o.key = e.session_id"#,
+        &c.sessions as &[&str],
+        &c.ids,
+        &c.texts as &[&str],
+        &c.client_ids as &[Option<&str>],
+        &c.moments,
+        &c.headers,
+        &c.requests as &[&[u8]],
+        &c.willing,
+        &c.pauses,
+        &c.errors as &[Option<Value>],
+        f64::from(rate),
+        first.topic,
+        first.guarantee,
+        first.give_up_after_s,
+        first.replica
     )
-    .fetch_optional(conn)
+    .fetch_all(pool)
     .await?;
-    Ok(row.map(|row| StoredMessage {
-        seq: row.seq,
-        owed: row.sending,
-        held_elsewhere: row.elsewhere,
-    }))
+    let stored = |new: &NewMessage| {
+        let row = rows.iter().find(|row| row.session_id == new.session.as_str())?;
+        Some(StoredMessage {
+            seq: row.seq,
+            sending: row.sending,
+            held_elsewhere: row.elsewhere,
+        })
+    };
+    Ok(new.iter().map(stored).collect())
 }
 
 /// Why a message was not stored.

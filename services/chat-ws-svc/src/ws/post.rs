@@ -77,8 +77,6 @@ async fn attempt(
     post: &Post,
 ) -> Result<Posted, sqlx::Error> {
     let state = &ctx.state;
-    let _turn = ctx.writing.acquire().await;
-    let mut conn = state.kit.pool.acquire().await?;
     let asked = Asked {
         session: &author.session,
         channel: &author.channel,
@@ -86,35 +84,26 @@ async fn attempt(
         text: &post.text,
         meta: &author.meta,
     };
-    let draft = bot::draft(state, &asked)?;
     let now = state.kit.clock.now();
     let new = NewMessage {
-        session: &author.session,
+        session: author.session.clone(),
         id: post.id,
-        text: &post.text,
-        client_id: post.client_id.as_deref(),
+        text: post.text.clone(),
+        client_id: post.client_id.clone(),
         at: now,
-        rate: state.settings.visitor_rate.get(),
-        draft: &draft,
+        draft: bot::draft(state, &asked)?,
     };
-    let stored = match visitor::store(&mut conn, &new).await {
+    let stored = match state.log.message(new).await {
         // Only where an earlier try of this very message got through and its answer did not.
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => None,
         outcome => outcome?,
     };
     let Some(StoredMessage {
-        seq,
-        owed,
-        held_elsewhere,
+        seq, held_elsewhere, ..
     }) = stored
     else {
-        let refusal = visitor::refusal(&mut conn, &author.session, post.id, new.client_id, new.rate).await?;
-        return Ok(refused(refusal, post.id));
+        return refused(ctx, author, post).await;
     };
-    drop(conn);
-    if let Some(sending) = owed {
-        state.outbox.send_now(state.outbox.written(draft, sending));
-    }
     let entry = || Entry {
         seq,
         id: post.id,
@@ -132,13 +121,19 @@ async fn attempt(
     Ok(Posted::Stored(Stored::New(seq)))
 }
 
-fn refused(refusal: Refusal, own: MessageId) -> Posted {
-    match refusal {
-        Refusal::Before { seq, id } if id == own => Posted::Stored(Stored::New(seq)),
+async fn refused(ctx: &Context, author: &Author, post: &Post) -> Result<Posted, sqlx::Error> {
+    let _turn = ctx.reading.acquire().await;
+    let state = &ctx.state;
+    let rate = state.settings.visitor_rate.get();
+    let mut conn = state.kit.pool.acquire().await?;
+    let client_id = post.client_id.as_deref();
+    let refusal = visitor::refusal(&mut conn, &author.session, post.id, client_id, rate).await?;
+    Ok(match refusal {
+        Refusal::Before { seq, id } if id == post.id => Posted::Stored(Stored::New(seq)),
         Refusal::Before { seq, id } => Posted::Stored(Stored::Before(seq, id)),
         Refusal::TooMany(wait_s) => {
             Posted::Refused(FaultKind::RateLimited(wait_s.clamp(1.0, 60.0).ceil() as u32))
         }
         Refusal::Erased => Posted::Erased,
-    }
+    })
 }

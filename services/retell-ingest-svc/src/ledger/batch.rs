@@ -1,16 +1,17 @@
 //! One commit for many events.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
+use async_trait::async_trait;
 use sqlx::PgPool;
 use switchhook_chassis::db;
+use switchhook_chassis::group_commit::Work;
 use switchhook_chassis::kit::Kit;
 use switchhook_chassis::wake::Wake;
 
 use super::fold::Fold;
-use super::{Incoming, Taken};
+use super::{Taken, Waiting};
 use crate::domain::event::Event;
-use crate::error::Error;
 use crate::store;
 
 /// Tries of a batch that met another replica's.
@@ -21,13 +22,12 @@ const BEGIN: &str = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET 
 /// Numbers for new rows that are fetched at a time.
 const IDS: i32 = 1_000;
 
-/// Commits batches. Cheap to clone.
-#[derive(Clone)]
+/// Commits batches.
 pub(super) struct Batches {
     pool: PgPool,
     wake: Wake,
     waived: bool,
-    ids: Arc<Mutex<Vec<i64>>>,
+    ids: Mutex<Vec<i64>>,
 }
 
 impl Batches {
@@ -36,55 +36,20 @@ impl Batches {
             pool: kit.pool.clone(),
             wake: kit.wake.clone(),
             waived,
-            ids: Arc::default(),
+            ids: Mutex::default(),
         }
     }
 
-    /// Commits all of them together, else each by itself. One outcome for each, in their order.
-    pub(super) async fn commit(&self, events: Vec<Incoming>) -> Vec<Result<Taken, Error>> {
-        metrics::histogram!("retell_batch_events").record(events.len() as f64);
-        match self.together(&events).await {
-            Ok(taken) => return taken.into_iter().map(Ok).collect(),
-            Err(error) if events.len() == 1 || db::is_passing(&error) && !is_clash(&error) => {
-                tracing::warn!(%error, events = events.len(), "events were not committed");
-                return repeated(error, events.len());
-            }
-            Err(error) => {
-                tracing::warn!(%error, events = events.len(), "a batch was not committed; each event is tried by itself");
-            }
-        }
-        let mut outcomes = Vec::with_capacity(events.len());
-        for event in events {
-            let alone = self.together(&[event]).await;
-            outcomes.push(alone.map_err(Error::from).and_then(|taken| {
-                let taken = taken.into_iter().next();
-                taken.ok_or(Error::Crowded)
-            }));
-        }
-        outcomes
-    }
-
-    async fn together(&self, events: &[Incoming]) -> Result<Vec<Taken>, sqlx::Error> {
-        let mut tried = 1;
-        loop {
-            match tokio::time::timeout(db::WORK_LIMIT, self.transaction(events)).await {
-                Ok(Err(error)) if tried < TRIES && is_clash(&error) => tried += 1,
-                Ok(outcome) => return outcome,
-                Err(_elapsed) => return Err(sqlx::Error::PoolTimedOut),
-            }
-        }
-    }
-
-    async fn transaction(&self, events: &[Incoming]) -> Result<Vec<Taken>, sqlx::Error> {
+    async fn transaction(&self, events: &[Waiting]) -> Result<Vec<Taken>, sqlx::Error> {
         let ids = self.ids(events.len()).await?;
         let mut tx = self.pool.begin_with(BEGIN).await?;
-        let read: Vec<&Event> = events.iter().map(|one| &one.event).collect();
+        let read: Vec<&Event> = events.iter().map(|one| &one.incoming.event).collect();
         let (known, rows) = store::events::read(&mut tx, &read, self.waived).await?;
         let mut fold = Fold::new(rows, ids);
         let went: Vec<_> = events
             .iter()
             .zip(&known)
-            .map(|(one, known)| fold.take(one, known))
+            .map(|(one, known)| fold.take(&one.incoming, known))
             .collect();
         let taken = went.into_iter().map(|went| fold.taken(went)).collect();
         let (rows, events) = fold.into_changes();
@@ -116,19 +81,31 @@ impl Batches {
     }
 }
 
+#[async_trait]
+impl Work for Batches {
+    type Item = Waiting;
+    type Outcome = Taken;
+
+    async fn together(&self, events: &[Waiting]) -> Result<Vec<Taken>, sqlx::Error> {
+        metrics::histogram!("retell_batch_events").record(events.len() as f64);
+        let mut tried = 1;
+        loop {
+            match self.transaction(events).await {
+                Err(error) if tried < TRIES && is_clash(&error) => tried += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn weight(waiting: &Waiting) -> usize {
+        waiting.incoming.raw.len()
+    }
+}
+
 /// Another replica wrote the same call at the same moment, both waited for each other, or a client was erased meanwhile:
 /// the next try sees what is there now.
 fn is_clash(error: &sqlx::Error) -> bool {
-    if matches!(error, sqlx::Error::RowNotFound) {
-        return true;
-    }
     let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| matches!(code.as_ref(), "23505" | "23503" | "40P01" | "40001"))
-}
-
-/// The same outcome for each: the database is away.
-fn repeated(error: sqlx::Error, count: usize) -> Vec<Result<Taken, Error>> {
-    let mut outcomes: Vec<_> = (1..count).map(|_| Err(Error::Away)).collect();
-    outcomes.insert(0, Err(error.into()));
-    outcomes
+    let overtaken = code.is_some_and(|code| matches!(code.as_ref(), "23505" | "23503"));
+    overtaken || db::is_clash(error) || matches!(error, sqlx::Error::RowNotFound)
 }
