@@ -50,7 +50,7 @@ enum Verb {
     },
     /// Runs one service in the foreground, in the place of the running stack's own.
     Run {
-        /// The service: session-svc, retell-ingest-svc.
+        /// The service: session-svc, retell-ingest-svc …
         service: String,
     },
     /// Finds programs, or installs them with the system's package manager; prints where they are.
@@ -67,8 +67,11 @@ enum Verb {
         /// Base URL of the retell-ingest-svc that Retell's webhooks go to.
         #[arg(long)]
         retell_url: Option<String>,
+        /// Base URL of the dispatch-bridge-svc that LiveKit's webhooks go to.
+        #[arg(long)]
+        dispatch_url: Option<String>,
         /// The port of n8n's control endpoints and webhooks; the next one serves webhooks and can be taken down.
-        /// The two after it are Retell's: control endpoints, and the API alone.
+        /// The two after it are Retell's, the next two LiveKit's: control endpoints, and the API alone.
         #[arg(long, default_value_t = 5680)]
         port: u16,
     },
@@ -96,8 +99,16 @@ pub fn main() -> ExitCode {
         Verb::Standins {
             session_url,
             retell_url,
+            dispatch_url,
             port,
-        } => block_on(standins::alone(session_url, retell_url, port)),
+        } => {
+            let services = standins::Services {
+                session: session_url,
+                retell: retell_url,
+                dispatch: dispatch_url,
+            };
+            block_on(standins::alone(services, port))
+        }
     };
     match done {
         Ok(code) => ExitCode::from(code),

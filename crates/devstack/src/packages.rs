@@ -20,6 +20,8 @@ pub enum Need {
     Node,
     /// Chromium.
     Chromium,
+    /// Python 3 with what makes environments of its own.
+    Python,
 }
 
 /// A package manager.
@@ -73,6 +75,7 @@ impl Need {
             Self::Postgresql => "PostgreSQL",
             Self::Node => "Node.js",
             Self::Chromium => "Chromium",
+            Self::Python => "Python",
         }
     }
 
@@ -82,6 +85,7 @@ impl Need {
         match self {
             Self::Postgresql => crate::postgres::programs::find().map(|programs| programs.directory),
             Self::Node => node::find(),
+            Self::Python => on_path("python3").filter(|program| makes_environments(program)),
             Self::Chromium => [
                 "chromium",
                 "chromium-browser",
@@ -113,6 +117,9 @@ impl Need {
             (Self::Chromium, Manager::Brew) => &["--cask", "chromium"],
             (Self::Chromium, Manager::Apt) => &["chromium", "fonts-dejavu-core"],
             (Self::Chromium, _) => &["chromium"],
+            (Self::Python, Manager::Apt) => &["python3", "python3-venv"],
+            (Self::Python, Manager::Pacman | Manager::Brew) => &["python"],
+            (Self::Python, _) => &["python3"],
         }
     }
 }
@@ -252,6 +259,19 @@ fn run(command: &[String], need: Need) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Whether this Python can make an environment with `pip` in it: Debian's cannot by itself.
+fn makes_environments(python: &Path) -> bool {
+    let status = Command::new(python)
+        .args([
+            "-c",
+            "import ensurepip, sys, venv; assert sys.version_info >= (3, 10)",
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
 }
 
 fn rights() -> Rights {

@@ -11,6 +11,8 @@ use serde::Serialize;
 
 /// How long a token is good for: a stack seldom runs longer.
 const TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Letters of LiveKit's API keys behind their prefix.
+const LIVEKIT_KEY_LETTERS: usize = 12;
 /// Bytes of randomness in a secret.
 const SECRET_BYTES: usize = 32;
 
@@ -48,6 +50,17 @@ pub const OPERATOR: Person = Person {
     role: Some("operator"),
     channels: Some("*"),
 };
+
+/// An API key of LiveKit, in the form that LiveKit gives it.
+#[must_use]
+pub fn livekit_key() -> String {
+    let letters: String = secret()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(LIVEKIT_KEY_LETTERS)
+        .collect();
+    format!("API{letters}")
+}
 
 /// What a service checks in a token beside the signature.
 #[derive(Clone, Copy, Debug, Default)]

@@ -52,7 +52,7 @@ pub struct Service {
 }
 
 /// Every service that exists.
-pub static SERVICES: [Service; 4] = [
+pub static SERVICES: [Service; 5] = [
     Service {
         name: "session-svc",
         key: "SESSION",
@@ -146,6 +146,55 @@ pub static SERVICES: [Service; 4] = [
         },
     },
     Service {
+        name: "dispatch-bridge-svc",
+        key: "DISPATCH",
+        port: 8000,
+        sockets: None,
+        page: "Dispatches",
+        people: OPERATORS,
+        other_page: None,
+        own_names: &[
+            "LIVEKIT_URL",
+            "LIVEKIT_API_KEY",
+            "LIVEKIT_API_SECRET",
+            "LIVEKIT_WEBHOOK_KEYS",
+            "AGENT_NAME",
+            "WORKER_WAIT",
+            "DUPLICATE_DIAL_WINDOW",
+            "CALL_RESULT_WEBHOOK_URL",
+            "RECORDING_PROVIDER",
+            "RECORDING_BUCKET",
+            "RECORDING_REGION",
+            "RECORDING_ENDPOINT",
+            "RECORDING_ACCESS_KEY",
+            "RECORDING_SECRET",
+            "RECORDING_PATH",
+        ],
+        own_settings: |around| {
+            let (key, secret) = &around.keys.livekit_key;
+            vec![
+                ("LIVEKIT_URL", around.livekit_api.clone()),
+                ("LIVEKIT_API_KEY", key.clone()),
+                ("LIVEKIT_API_SECRET", secret.clone()),
+                ("N8N_WEBHOOK_URL", around.n8n_webhook("call-result")),
+                // LiveKit's stand-in records what it is told to, and stores nothing.
+                ("RECORDING_PROVIDER", "s3".to_owned()),
+                ("RECORDING_BUCKET", "call-recordings".to_owned()),
+                ("RECORDING_REGION", "eu-central-1".to_owned()),
+                ("RECORDING_ACCESS_KEY", "stand-in".to_owned()),
+                ("RECORDING_SECRET", secret.clone()),
+            ]
+        },
+        example_title: "Dial a number and wait for the end of the call",
+        example: |url, token, _| {
+            format!(
+                "curl -sS -X POST {url}/dispatch -H 'Authorization: Bearer {token}' \
+                 -H 'Content-Type: application/json' \
+                 -d '{{\"destination\":\"61402012298\",\"account_code\":\"demo\",\"wait\":\"ended\"}}'"
+            )
+        },
+    },
+    Service {
         name: "task-chat-svc",
         key: "TASK_CHAT",
         port: 3002,
@@ -214,6 +263,7 @@ mod tests {
             n8n: String::new(),
             retell: "http://127.0.0.1:5682".into(),
             retell_api: String::new(),
+            livekit_api: String::new(),
             urls: BTreeMap::new(),
             keys: Keys::of(&Environment::default()),
         };

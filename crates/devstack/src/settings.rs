@@ -60,6 +60,8 @@ pub struct Surroundings {
     pub retell: String,
     /// Base URL of its API.
     pub retell_api: String,
+    /// Base URL of the API of LiveKit's stand-in.
+    pub livekit_api: String,
     /// The services' base URLs by their key.
     pub urls: BTreeMap<&'static str, String>,
     /// The stack's secrets.
@@ -85,6 +87,8 @@ pub struct Keys {
     pub n8n_secret: String,
     /// Retell's API key: signs its webhooks and opens its API.
     pub retell_key: String,
+    /// LiveKit's API key and its secret: open its API and sign its webhooks.
+    pub livekit_key: (String, String),
     /// What encrypts at rest (base64).
     pub data_key: String,
     issuer: Option<String>,
@@ -123,6 +127,10 @@ impl Keys {
             retell_key: any("RETELL_API_KEYS")
                 .and_then(|keys| Some(keys.split(',').next()?.trim().to_owned()))
                 .unwrap_or_else(|| format!("key_{}", secrets::secret())),
+            livekit_key: (
+                any("LIVEKIT_API_KEY").map_or_else(secrets::livekit_key, str::to_owned),
+                any("LIVEKIT_API_SECRET").map_or_else(secrets::secret, str::to_owned),
+            ),
             data_key: any("DATA_KEY").map_or_else(secrets::data_key, str::to_owned),
             issuer: any("JWT_ISSUER").map(str::to_owned),
             audience: any("JWT_AUDIENCE").map(str::to_owned),
@@ -234,6 +242,10 @@ fn defaults(
     if given(service, "N8N_WEBHOOK_URL", caller).is_some() {
         settings.retain(|(name, _)| *name != "CHAT_CHANNELS");
     }
+    // A storage is taken as a whole.
+    if given(service, "RECORDING_PROVIDER", caller).is_some() {
+        settings.retain(|(name, _)| !name.starts_with("RECORDING_"));
+    }
     settings
 }
 
@@ -267,6 +279,7 @@ mod tests {
             n8n: "http://127.0.0.1:5681".into(),
             retell: "http://127.0.0.1:5682".into(),
             retell_api: "http://127.0.0.1:5683".into(),
+            livekit_api: "http://127.0.0.1:5685".into(),
             urls: BTreeMap::from([("SESSION", "http://127.0.0.1:3000".to_owned())]),
             keys: Keys::of(caller),
         }
@@ -348,6 +361,34 @@ mod tests {
             ("key_one", "mine")
         );
         assert_eq!(overrides(&own).len(), 2);
+    }
+
+    #[test]
+    fn livekit_s_stand_in_and_its_service_share_a_key() {
+        let of = |caller: &Environment| -> BTreeMap<String, String> {
+            let service = crate::services::by_name("dispatch-bridge-svc").unwrap();
+            variables(service, 8000, &around(caller), caller)
+                .into_iter()
+                .collect()
+        };
+        let caller = Environment::from([
+            ("LIVEKIT_API_KEY", "APIone"),
+            ("DISPATCH__LIVEKIT_API_SECRET", "two"),
+        ]);
+        assert_eq!(
+            Keys::of(&caller).livekit_key,
+            ("APIone".to_owned(), "two".to_owned())
+        );
+        let given = of(&Environment::default());
+        assert_eq!(given["DISPATCH__LIVEKIT_URL"], "http://127.0.0.1:5685");
+        assert_eq!(
+            given["DISPATCH__N8N_WEBHOOK_URL"],
+            "http://127.0.0.1:5681/webhook/call-result"
+        );
+        assert_eq!(given["DISPATCH__RECORDING_PROVIDER"], "s3");
+        // The caller's storage is taken as a whole.
+        let own = of(&Environment::from([("RECORDING_PROVIDER", "gcs")]));
+        assert!(!own.keys().any(|name| name.contains("RECORDING_")));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use switchhook_standins::{N8n, Retell};
+use switchhook_standins::{LiveKit, N8n, Retell};
 use tokio::task::JoinSet;
 
 pub use builder::{Builder, DatabaseChoice, Ports};
@@ -35,6 +35,7 @@ pub struct Stack {
     replicas: Vec<Arc<Replica>>,
     n8n: N8n,
     retell: Retell,
+    livekit: LiveKit,
     database: Database,
     around: Surroundings,
     guard: Arc<Guard>,
@@ -134,6 +135,12 @@ impl Stack {
         &self.retell
     }
 
+    /// LiveKit's stand-in.
+    #[must_use]
+    pub fn livekit(&self) -> &LiveKit {
+        &self.livekit
+    }
+
     /// The database that the services share.
     #[must_use]
     pub fn database_url(&self) -> &str {
@@ -197,6 +204,10 @@ impl Stack {
         pairs.push(("STANDIN_N8N_URL".to_owned(), self.n8n.url()));
         pairs.push(("STANDIN_RETELL_URL".to_owned(), self.retell.url()));
         pairs.push(("RETELL_API_KEY".to_owned(), self.keys().retell_key.clone()));
+        let (key, secret) = self.keys().livekit_key.clone();
+        pairs.push(("STANDIN_LIVEKIT_URL".to_owned(), self.livekit.url()));
+        pairs.push(("LIVEKIT_API_KEY".to_owned(), key));
+        pairs.push(("LIVEKIT_API_SECRET".to_owned(), secret));
         Ok(pairs)
     }
 

@@ -45,6 +45,7 @@ pub fn render(stack: &Stack, caller: &Environment, env_file: &Path) -> Result<St
     let outside = [
         ("n8n", "N8N_WEBHOOK_URL", stack.n8n().url()),
         ("Retell", "RETELL_API_URL", stack.retell().url()),
+        ("LiveKit", "LIVEKIT_URL", stack.livekit().url()),
     ];
     for (name, setting, standin) in outside {
         let other = firsts().find_map(|replica| given(replica.service(), setting, caller));

@@ -68,8 +68,12 @@ pub struct Control {
     pub body: Option<Value>,
     /// The answer's content type.
     pub content_type: Option<String>,
-    /// How long to wait before the answer.
+    /// How long to wait before anything is done; it is done then whether the caller still waits or not.
+    pub act_after: Duration,
+    /// How long to wait before the answer, after what is done.
     pub delay: Duration,
+    /// Whether it is also done where the order says what is answered; for systems that tell the two apart.
+    pub acts: bool,
     /// Where to close the connection instead of answering.
     pub drop: Option<Break>,
     /// What the workflow does, in place of what its path does by itself.
@@ -86,7 +90,9 @@ impl Default for Control {
             headers: Vec::new(),
             body: None,
             content_type: None,
+            act_after: Duration::ZERO,
             delay: Duration::ZERO,
+            acts: false,
             drop: None,
             mode: None,
         }
@@ -162,10 +168,12 @@ impl Control {
                         .to_owned(),
                 );
             }
-            "delayMs" => {
-                let delay = value.as_u64().filter(|delay| *delay <= MAX_DELAY_MS);
-                self.delay =
-                    Duration::from_millis(delay.ok_or_else(|| refused(name, "must be 0 to 86400000"))?);
+            "delayMs" => self.delay = delay(name, value)?,
+            "actAfterMs" => self.act_after = delay(name, value)?,
+            "acts" => {
+                self.acts = value
+                    .as_bool()
+                    .ok_or_else(|| refused(name, "must be true or false"))?
             }
             "drop" => {
                 self.drop = drop_of(value).ok_or_else(|| refused(name, "must be before, after or middle"))?
@@ -202,6 +210,12 @@ fn headers(value: &Value) -> Option<Vec<(String, String)>> {
         Some((name.clone(), value.to_owned()))
     };
     value.as_object()?.iter().map(pair).collect()
+}
+
+fn delay(name: &str, value: &Value) -> Result<Duration, Refused> {
+    let delay = value.as_u64().filter(|delay| *delay <= MAX_DELAY_MS);
+    let delay = delay.ok_or_else(|| refused(name, "must be 0 to 86400000"))?;
+    Ok(Duration::from_millis(delay))
 }
 
 fn is_header_value(text: &str) -> bool {
@@ -306,7 +320,7 @@ mod tests {
         let control = Control::from_json(&json!({
             "path": "/webhook/x", "match": {"userId": "u1"}, "times": 3, "status": 503,
             "headers": {"Retry-After": "2"}, "body": {"a": 1}, "contentType": "text/plain", "delayMs": 20,
-            "drop": "middle", "mode": "hold",
+            "actAfterMs": 10, "acts": true, "drop": "middle", "mode": "hold",
         }))
         .unwrap();
         assert_eq!(control.path.as_deref(), Some("/webhook/x"));
@@ -315,7 +329,10 @@ mod tests {
         assert_eq!(control.headers, [("Retry-After".to_owned(), "2".to_owned())]);
         assert_eq!(control.body, Some(json!({"a": 1})));
         assert_eq!(control.content_type.as_deref(), Some("text/plain"));
-        assert_eq!(control.delay, Duration::from_millis(20));
+        assert_eq!(
+            (control.delay, control.act_after, control.acts),
+            (Duration::from_millis(20), Duration::from_millis(10), true)
+        );
         assert_eq!(
             (control.drop, control.mode),
             (Some(Break::Middle), Some(Mode::Hold))
@@ -335,6 +352,8 @@ mod tests {
             (json!({"headers": {"x": "a\nb"}}), "headers"),
             (json!({"contentType": 7}), "contentType"),
             (json!({"delayMs": "soon"}), "delayMs"),
+            (json!({"actAfterMs": -1}), "actAfterMs"),
+            (json!({"acts": "yes"}), "acts"),
             (json!({"drop": "later"}), "drop"),
             (json!({"mode": "fast"}), "mode"),
             (json!({"mode": 1}), "mode"),

@@ -10,13 +10,15 @@
 //! - `role`, `doors`: how a request reaches what the stand-in plays, and the control endpoints beside it;
 //! - `outgoing`: requests that a stand-in makes by itself;
 //! - [`n8n`]: n8n's webhooks and the workflow that makes a session's calls;
-//! - [`retell`]: Retell's API, and the signed webhooks of the calls that it plays.
+//! - [`retell`]: Retell's API, and the signed webhooks of the calls that it plays;
+//! - [`livekit`]: LiveKit's API, its rooms and agents, calls and recordings, and its signed webhooks.
 //!
-//! A further stand-in adds one module beside [`n8n`] and [`retell`] and uses the others as they are. Nothing here knows
+//! A further stand-in adds one module beside these and uses the others as they are. Nothing here knows
 //! a service's code or its database: it speaks to a service as the real system would, over HTTP.
 
 pub mod control;
 mod doors;
+pub mod livekit;
 pub mod log;
 pub mod n8n;
 mod outgoing;
@@ -25,5 +27,6 @@ mod role;
 mod server;
 
 pub use control::Control;
+pub use livekit::LiveKit;
 pub use n8n::{N8n, Options};
 pub use retell::Retell;

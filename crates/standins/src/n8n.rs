@@ -12,6 +12,7 @@
 //! | `POST /webhook/task-agent-respond` | answers the user in the waiting request |
 //! | `POST /webhook/chat` | answers `{"text":"You said: …"}`; a Chat Trigger's request with `output` |
 //! | `POST /webhook/chat-stream` | the same, streamed token by token |
+//! | `POST /webhook/call-result` | answers `{"message":"Workflow was started"}` and does nothing more |
 //! | any other path | n8n's 404, unless an order says otherwise |
 //!
 //! The bodies, labels and headers are those of n8n 2.41.
@@ -48,8 +49,11 @@ pub const AGENT_RESPOND_PATH: &str = "/webhook/task-agent-respond";
 pub const CHAT_PATH: &str = "/webhook/chat";
 /// Path of the bot that streams its answer.
 pub const CHAT_STREAM_PATH: &str = "/webhook/chat-stream";
+/// Path of the workflow that takes the results of calls.
+pub const CALL_RESULT_PATH: &str = "/webhook/call-result";
 /// Paths of all workflows.
-const PATHS: [&str; 6] = [
+const PATHS: [&str; 7] = [
+    CALL_RESULT_PATH,
     CALLBACK_PATH,
     RESPOND_PATH,
     AGENT_PATH,

@@ -10,6 +10,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use url::{Position, Url};
 
+use crate::log::{Arrival, Direction, Log};
+
 /// Largest answer that is read.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
@@ -25,6 +27,41 @@ pub(crate) fn host(url: &Url) -> io::Result<String> {
         (Some(host), Some(port)) => Ok(format!("{host}:{port}")),
         _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "the URL has no host")),
     }
+}
+
+/// Posts a body and writes it down; gives the status when there was one. The headers that every request has are added.
+pub(crate) async fn post_and_note(
+    log: &Log,
+    url: &Url,
+    own_headers: &[(&'static str, String)],
+    body: Bytes,
+    within: Duration,
+) -> Option<u16> {
+    let mut headers = vec![("host", host(url).unwrap_or_default())];
+    headers.extend_from_slice(own_headers);
+    headers.push(("content-length", body.len().to_string()));
+    headers.push(("connection", "close".to_owned()));
+    let seq = log.arrived(Arrival {
+        direction: Direction::Sent,
+        method: "POST".to_owned(),
+        path: url.path().to_owned(),
+        query: url.query().unwrap_or_default().to_owned(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
+        text: String::from_utf8_lossy(&body).into_owned(),
+    });
+    let answer = post(url, &headers, body, within).await;
+    let (status, text) = match &answer {
+        Ok(answer) => (
+            Some(answer.status.as_u16()),
+            String::from_utf8_lossy(&answer.body).into_owned(),
+        ),
+        Err(error) => (None, error.to_string()),
+    };
+    log.answered(seq, status, text, None);
+    status
 }
 
 /// Posts a body, and gives up when the whole exchange takes longer than this.

@@ -62,8 +62,18 @@ pub(crate) trait Role: Send + Sync + 'static {
     }
 
     /// Whether the order makes sense for this system.
-    fn admits(_order: &Control) -> Result<(), Refused> {
-        Ok(())
+    fn admits(order: &Control) -> Result<(), Refused> {
+        acts_by_itself(order)
+    }
+
+    /// A body that is not JSON, for orders and the log, where this system has such bodies.
+    fn request_as_json(_parts: &Parts, _path: &str, _body: &[u8]) -> Option<Value> {
+        None
+    }
+
+    /// An answer as the log shows it.
+    fn answer_as_text(_path: &str, answer: &Answer) -> String {
+        String::from_utf8_lossy(&answer.body).into_owned()
     }
 
     /// Removes the orders that the filter names.
@@ -78,6 +88,17 @@ pub(crate) trait Role: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Answer, Request<Incoming>>> + Send {
         async { Err(request) }
     }
+}
+
+/// Refuses an order that tells what is done and what is answered apart.
+pub(crate) fn acts_by_itself(order: &Control) -> Result<(), Refused> {
+    if order.acts {
+        return Err(Refused {
+            field: "acts".to_owned(),
+            why: "is for LiveKit alone",
+        });
+    }
+    Ok(())
 }
 
 /// Takes a request to the system itself.
@@ -96,25 +117,29 @@ pub(crate) async fn receive<R: Role>(role: &Arc<R>, request: Request<Incoming>) 
         return Reply::HangUp;
     }
     let read = read(body).await;
-    let text = read
-        .as_deref()
-        .map(String::from_utf8_lossy)
-        .unwrap_or_default()
-        .into_owned();
+    let decoded = read
+        .as_ref()
+        .ok()
+        .and_then(|body| R::request_as_json(&parts, &path, body));
+    let text = match (&decoded, &read) {
+        (Some(decoded), _) => decoded.to_string(),
+        (None, Ok(body)) => String::from_utf8_lossy(body).into_owned(),
+        (None, Err(_)) => String::new(),
+    };
     let seq = role.log().arrived(arrival(&parts, &path, text));
     let body = match read {
         Ok(body) => body,
-        Err(TooLarge::Yes) => return noted(role.log(), seq, Reply::Answer(R::too_large()), None),
+        Err(TooLarge::Yes) => return noted(role, seq, &path, Reply::Answer(R::too_large()), None),
         Err(TooLarge::No) => return Reply::HangUp,
     };
     let received = Received {
-        parsed: serde_json::from_slice(&body),
+        parsed: decoded.map_or_else(|| serde_json::from_slice(&body), Ok),
         parts,
-        path,
+        path: path.clone(),
         body,
     };
     let (reply, dropped) = decide(role, received).await;
-    noted(role.log(), seq, reply, dropped)
+    noted(role, seq, &path, reply, dropped)
 }
 
 fn arrival(parts: &Parts, path: &str, text: String) -> Arrival {
@@ -133,15 +158,12 @@ fn arrival(parts: &Parts, path: &str, text: String) -> Arrival {
     }
 }
 
-fn noted(log: &Log, seq: u64, reply: Reply, dropped: Option<Break>) -> Reply {
+fn noted<R: Role>(role: &Arc<R>, seq: u64, path: &str, reply: Reply, dropped: Option<Break>) -> Reply {
     let (status, text) = match &reply {
-        Reply::Answer(answer) | Reply::Cut(answer) => (
-            Some(answer.status),
-            String::from_utf8_lossy(&answer.body).into_owned(),
-        ),
+        Reply::Answer(answer) | Reply::Cut(answer) => (Some(answer.status), R::answer_as_text(path, answer)),
         Reply::HangUp => (None, String::new()),
     };
-    log.answered(seq, status, text, dropped);
+    role.log().answered(seq, status, text, dropped);
     reply
 }
 
@@ -153,7 +175,14 @@ async fn decide<R: Role>(role: &Arc<R>, received: Received) -> (Reply, Option<Br
         tokio::time::sleep(order.delay).await;
         return (Reply::HangUp, order.drop);
     }
-    let natural = role.answer(received, Some(&order)).await;
+    let natural = if order.act_after.is_zero() {
+        role.answer(received, Some(&order)).await
+    } else {
+        match act_later(role, received, order.clone()).await {
+            Ok(natural) => natural,
+            Err(_) => return (Reply::HangUp, order.drop),
+        }
+    };
     tokio::time::sleep(order.delay).await;
     let answer = overridden(natural, &order, R::dressed);
     let reply = match order.drop {
@@ -162,6 +191,20 @@ async fn decide<R: Role>(role: &Arc<R>, received: Received) -> (Reply, Option<Br
         None => Reply::Answer(answer),
     };
     (reply, order.drop)
+}
+
+/// Acts after a while, also when the caller has gone by then.
+async fn act_later<R: Role>(
+    role: &Arc<R>,
+    received: Received,
+    order: Control,
+) -> Result<Answer, tokio::task::JoinError> {
+    let role = Arc::clone(role);
+    let acting = tokio::spawn(async move {
+        tokio::time::sleep(order.act_after).await;
+        role.answer(received, Some(&order)).await
+    });
+    acting.await
 }
 
 /// The system's own answer with whatever the order says in its place.

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use anyhow::{Context, Result};
-use switchhook_standins::{N8n, Options, Retell, retell};
+use switchhook_standins::{LiveKit, N8n, Options, Retell, livekit, retell};
 use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -11,8 +11,15 @@ use super::Asked;
 use crate::environment::Environment;
 use crate::{logs, say};
 
+/// Base URLs of the services that the stand-ins call.
+pub(super) struct Services {
+    pub(super) session: Option<String>,
+    pub(super) retell: Option<String>,
+    pub(super) dispatch: Option<String>,
+}
+
 /// Runs the stand-ins alone until it is asked to stop.
-pub(super) async fn alone(session_url: Option<String>, retell_url: Option<String>, port: u16) -> Result<u8> {
+pub(super) async fn alone(services: Services, port: u16) -> Result<u8> {
     follow();
     let mut asked = Asked::new()?;
     let caller = Environment::of_process();
@@ -22,7 +29,7 @@ pub(super) async fn alone(session_url: Option<String>, retell_url: Option<String
         webhook_port: after(1),
         secret: caller.get("N8N_OUTBOUND_SECRET").map(str::to_owned),
         machine_secret: caller.get("WEBHOOK_SECRET").map(str::to_owned),
-        session_url,
+        session_url: services.session,
         ..Options::default()
     };
     let n8n = N8n::start(options).context("cannot start n8n's stand-in")?;
@@ -34,7 +41,7 @@ pub(super) async fn alone(session_url: Option<String>, retell_url: Option<String
     let mut options = retell::Options {
         control_port: after(2),
         api_port: after(3),
-        service_url: retell_url,
+        service_url: services.retell,
         ..retell::Options::default()
     };
     if let Some(key) = caller.get("RETELL_API_KEY") {
@@ -45,6 +52,21 @@ pub(super) async fn alone(session_url: Option<String>, retell_url: Option<String
         "Retell: {} (API that can be taken down: {})",
         retell.url(),
         retell.api_url()
+    ));
+    let mut options = livekit::Options {
+        control_port: after(4),
+        api_port: after(5),
+        service_url: services.dispatch,
+        ..livekit::Options::default()
+    };
+    if let (Some(key), Some(secret)) = (caller.get("LIVEKIT_API_KEY"), caller.get("LIVEKIT_API_SECRET")) {
+        options.keys = vec![(key.to_owned(), secret.to_owned())];
+    }
+    let livekit = LiveKit::start(options).context("cannot start LiveKit's stand-in")?;
+    say::result(&format!(
+        "LiveKit: {} (API that can be taken down: {})",
+        livekit.url(),
+        livekit.api_url()
     ));
     asked.stop().await;
     Ok(0)
@@ -77,6 +99,7 @@ pub(super) fn follow() {
             match event.target().split("::").nth(1) {
                 Some("n8n") => Lines("n8n stand-in"),
                 Some("retell") => Lines("Retell stand-in"),
+                Some("livekit") => Lines("LiveKit stand-in"),
                 _ => self.make_writer(),
             }
         }

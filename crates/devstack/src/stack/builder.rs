@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use switchhook_standins::{N8n, Options, Retell, retell};
+use switchhook_standins::{LiveKit, N8n, Options, Retell, livekit, retell};
 use tokio::sync::Mutex;
 
 use super::Stack;
@@ -25,6 +25,8 @@ use crate::settings::{self, Keys, Surroundings, given};
 const N8N_PORTS: (u16, u16) = (5680, 5681);
 /// Ports of Retell's stand-in: control, and API.
 const RETELL_PORTS: (u16, u16) = (5682, 5683);
+/// Ports of LiveKit's stand-in: control, and API.
+const LIVEKIT_PORTS: (u16, u16) = (5684, 5685);
 
 /// Which ports a stack uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,12 +170,14 @@ impl Builder {
         let keys = self.keys()?;
         let n8n = self.start_n8n(&keys)?;
         let retell = self.start_retell(&keys)?;
+        let livekit = self.start_livekit(&keys)?;
         let n8n_base = n8n.webhook_url("");
         let mut around = Surroundings {
             database_url: database.url(),
             n8n: n8n_base.trim_end_matches("/webhook/").to_owned(),
             retell: retell.url(),
             retell_api: retell.api_url(),
+            livekit_api: livekit.api_url(),
             urls: BTreeMap::new(),
             keys,
         };
@@ -185,10 +189,14 @@ impl Builder {
         if let Some(url) = around.urls.get("RETELL") {
             retell.set_service(url);
         }
+        if let Some(url) = around.urls.get("DISPATCH") {
+            livekit.set_service(url);
+        }
         let stack = Stack {
             replicas,
             n8n,
             retell,
+            livekit,
             database,
             around,
             guard,
@@ -265,6 +273,16 @@ impl Builder {
             ..retell::Options::default()
         };
         Retell::start(options).context("cannot start Retell's stand-in")
+    }
+
+    fn start_livekit(&self, keys: &Keys) -> Result<LiveKit> {
+        let options = livekit::Options {
+            control_port: self.standin_port(LIVEKIT_PORTS.0)?,
+            api_port: self.standin_port(LIVEKIT_PORTS.1)?,
+            keys: vec![keys.livekit_key.clone()],
+            ..livekit::Options::default()
+        };
+        LiveKit::start(options).context("cannot start LiveKit's stand-in")
     }
 
     fn start_n8n(&self, keys: &Keys) -> Result<N8n> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Platform, agents, control, recording};
 use crate::control::{Control, Orders, Refused};
 use crate::log::Log;
-use crate::role::{Received, Role};
+use crate::role::{Received, Role, acts_by_itself};
 use crate::server::Answer;
 
 const JSON: &str = "application/json; charset=utf-8";
@@ -58,7 +58,7 @@ impl Role for Platform {
 
     fn admits(order: &Control) -> Result<(), Refused> {
         match order.mode {
-            None => Ok(()),
+            None => acts_by_itself(order),
             Some(_) => Err(Refused {
                 field: "mode".to_owned(),
                 why: "is for workflows alone",

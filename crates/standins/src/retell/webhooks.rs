@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{Options, WEBHOOK_PATH};
-use crate::log::{Arrival, Direction, Log};
+use crate::log::Log;
 use crate::outgoing;
 
 /// Requests under way at a time, over all calls.
@@ -132,37 +132,13 @@ impl Webhooks {
             return false;
         };
         let at = SystemTime::now().into();
+        let signed = signature::sign(&SecretString::from(key), body, at);
         let headers = [
-            ("host", outgoing::host(&url).unwrap_or_default()),
             ("content-type", "application/json".to_owned()),
-            (
-                signature::HEADER,
-                signature::sign(&SecretString::from(key), body, at),
-            ),
-            ("content-length", body.len().to_string()),
-            ("connection", "close".to_owned()),
+            (signature::HEADER, signed),
         ];
-        let seq = self.log.arrived(Arrival {
-            direction: Direction::Sent,
-            method: "POST".to_owned(),
-            path: url.path().to_owned(),
-            query: url.query().unwrap_or_default().to_owned(),
-            headers: headers
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.clone()))
-                .collect(),
-            text: String::from_utf8_lossy(body).into_owned(),
-        });
-        let answer = outgoing::post(&url, &headers, body.clone(), self.timeout).await;
-        let (status, text) = match &answer {
-            Ok(answer) => (
-                Some(answer.status.as_u16()),
-                String::from_utf8_lossy(&answer.body).into_owned(),
-            ),
-            Err(error) => (None, error.to_string()),
-        };
-        self.log.answered(seq, status, text, None);
-        answer.is_ok_and(|answer| answer.status.is_success())
+        let status = outgoing::post_and_note(&self.log, &url, &headers, body.clone(), self.timeout).await;
+        status.is_some_and(|status| (200..300).contains(&status))
     }
 
     /// Waits until no event of the call is open any more.

@@ -7,5 +7,7 @@
 mod agent;
 mod chat;
 mod http;
+mod livekit;
 mod n8n;
 mod retell;
+mod service;
