@@ -4,6 +4,7 @@
 mod chat_memory;
 mod chat_messages;
 mod chat_peers;
+mod dispatch;
 mod figures;
 mod process;
 mod retell_ingest;
@@ -12,10 +13,19 @@ mod start_latency;
 mod task_waiters;
 mod waiting_sessions;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
-/// Services that have a bench.
-const SERVICES: [&str; 4] = ["session-svc", "retell-ingest-svc", "task-chat-svc", "chat-ws-svc"];
+/// The benches, each with its service.
+const BENCHES: [(&str, &str); 8] = [
+    ("session-svc", "start_latency"),
+    ("session-svc", "waiting_sessions"),
+    ("retell-ingest-svc", "retell_ingest"),
+    ("retell-ingest-svc", "retell_reads"),
+    ("task-chat-svc", "task_waiters"),
+    ("chat-ws-svc", "chat_memory"),
+    ("chat-ws-svc", "chat_messages"),
+    ("dispatch-bridge-svc", "dispatch"),
+];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -24,27 +34,23 @@ async fn main() -> Result<()> {
     if wanted == Some(chat_peers::BARE_ECHO) {
         return chat_peers::bare_echo().await;
     }
-    if let Some(name) = wanted.filter(|name| !SERVICES.contains(name)) {
-        anyhow::bail!(
-            "there is no bench for {name}; there is one for {}",
-            SERVICES.join(", ")
-        );
-    }
-    let runs = |service| wanted.is_none_or(|name| name == service);
-    if runs(SERVICES[0]) {
-        start_latency::run().await?;
-        waiting_sessions::run().await?;
-    }
-    if runs(SERVICES[1]) {
-        retell_ingest::run().await?;
-        retell_reads::run().await?;
-    }
-    if runs(SERVICES[2]) {
-        task_waiters::run().await?;
-    }
-    if runs(SERVICES[3]) {
-        chat_memory::run().await?;
-        chat_messages::run().await?;
+    let runs = |(service, bench): (&str, &str)| wanted.is_none_or(|name| name == service || name == bench);
+    ensure!(
+        BENCHES.into_iter().any(runs),
+        "there is no such bench; there are, by service and name: {BENCHES:?}"
+    );
+    for bench in BENCHES.into_iter().filter(|bench| runs(*bench)) {
+        match bench.1 {
+            "start_latency" => start_latency::run().await?,
+            "waiting_sessions" => waiting_sessions::run().await?,
+            "retell_ingest" => retell_ingest::run().await?,
+            "retell_reads" => retell_reads::run().await?,
+            "task_waiters" => task_waiters::run().await?,
+            "chat_memory" => chat_memory::run().await?,
+            "chat_messages" => chat_messages::run().await?,
+            "dispatch" => dispatch::run().await?,
+            _ => unreachable!("it is in the table"),
+        }
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 )]
 
 mod chat;
+mod dispatch_kills;
 mod retell_kills;
 mod session;
 mod session_outages;

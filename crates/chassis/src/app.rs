@@ -84,6 +84,10 @@ pub trait Program: Sized + Send + Sync + 'static {
     }
     /// Its outbox, where it owes anything to anybody.
     fn outbox(state: &Self::State) -> Option<&Outbox>;
+    /// What `/readyz` tells besides: how what lies behind the service stands. Readiness does not depend on it.
+    fn standing(_: &Self::State) -> impl Future<Output = Map<String, Value>> + Send + 'static {
+        async { Map::new() }
+    }
     /// Starts what runs beside the server, on the kit's tasks. The schema is there by then.
     fn start(state: &Self::State);
     /// Its URL table.

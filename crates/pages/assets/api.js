@@ -44,8 +44,8 @@ export function remove(path, body, options) {
   return call('DELETE', path, body, options);
 }
 
-async function call(method, path, body, { quietly401 = false } = {}) {
-  const response = await send(method, path, body);
+async function call(method, path, body, { quietly401 = false, timeoutMs = TIMEOUT_MS } = {}) {
+  const response = await send(method, path, body, timeoutMs);
   learnServerTime(response);
   const answer = await readJson(response);
   if (response.ok && answer !== null) return answer;
@@ -53,8 +53,8 @@ async function call(method, path, body, { quietly401 = false } = {}) {
   throw errorFrom(response, answer);
 }
 
-async function send(method, path, body) {
-  const request = { method, headers: { accept: 'application/json' }, signal: AbortSignal.timeout(TIMEOUT_MS) };
+async function send(method, path, body, timeoutMs) {
+  const request = { method, headers: { accept: 'application/json' }, signal: AbortSignal.timeout(timeoutMs) };
   if (body !== undefined) {
     request.headers['content-type'] = 'application/json';
     request.body = JSON.stringify(body);
@@ -64,7 +64,7 @@ async function send(method, path, body) {
   } catch (cause) {
     throw new ApiError(
       cause.name === 'TimeoutError'
-        ? `The service did not answer within ${TIMEOUT_MS / 1000} s. Try again in a moment.`
+        ? `The service did not answer within ${timeoutMs / 1000} s. Try again in a moment.`
         : 'The service cannot be reached. Check the connection, then try again.',
     );
   }

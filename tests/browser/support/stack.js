@@ -25,8 +25,10 @@ export const stack = {
   get retellUrl() { return url('RETELL_URL'); },
   get taskChatUrl() { return url('TASK_CHAT_URL'); },
   get chatUrl() { return url('CHAT_URL'); },
+  get dispatchUrl() { return url('DISPATCH_URL'); },
   get n8nUrl() { return url('STANDIN_N8N_URL'); },
   get retellStandInUrl() { return url('STANDIN_RETELL_URL'); },
+  get liveKitUrl() { return url('STANDIN_LIVEKIT_URL'); },
   get jwtSecret() { return setting('JWT_SECRET'); },
   get webhookSecret() { return setting('WEBHOOK_SECRET'); },
 };

@@ -18,7 +18,7 @@ use super::{Program, RunError, ServiceSettings, kit};
 use crate::clock::Clock;
 use crate::db;
 use crate::http::docs::Description;
-use crate::http::health::{Readiness, ShownOutbox};
+use crate::http::health::{Readiness, ShownOutbox, ShownStanding};
 use crate::http::page::Files;
 use crate::http::server::{self, Shown};
 use crate::kit::Kit;
@@ -61,6 +61,7 @@ impl<P: Program> Application<P> {
         let shown = Shown {
             readiness: Readiness::new(&P::migrator()),
             outbox: ShownOutbox(P::outbox(&state).cloned()),
+            standing: standing::<P>(&state),
             files: Files::new(&P::page(), P::page_settings(&settings.own, common)),
             views: P::VIEWS,
             description: Description::new(kit.service, &P::openapi())?,
@@ -135,6 +136,14 @@ impl<P: Program> Application<P> {
         shut_down(&kit, &readiness, outcome.is_ok(), handle, serving).await;
         outcome
     }
+}
+
+fn standing<P: Program>(state: &P::State) -> ShownStanding
+where
+    P::State: Sync,
+{
+    let state = state.clone();
+    ShownStanding(Arc::new(move || Box::pin(P::standing(&state))))
 }
 
 fn announce(kit: &Kit, address: SocketAddr) {

@@ -1,13 +1,14 @@
 //! Probes and metrics: whether the process lives, whether it can do its work, and its figures.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use sqlx::migrate::Migrator;
 use switchhook_core::problem::Problem;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,8 @@ use crate::outbox::Outbox;
 use crate::telemetry;
 
 const DATABASE_LIMIT: Duration = Duration::from_secs(2);
+/// Longest that is waited for how what lies behind the service stands.
+const STANDING_LIMIT: Duration = Duration::from_secs(2);
 
 /// How far the start has come.
 #[derive(Clone)]
@@ -72,16 +75,37 @@ pub(super) async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "ok"}))
 }
 
-/// `GET /readyz`: it can do its work, or why not.
-pub(super) async fn readyz(kit: Data<Kit>, readiness: Data<Readiness>) -> Result<HttpResponse, Failure> {
-    let (asked, readiness) = (kit.clone(), readiness.clone());
+/// How what lies behind the service stands, as the service tells it.
+#[derive(Clone)]
+pub(crate) struct ShownStanding(pub(crate) Arc<dyn Fn() -> Told + Send + Sync>);
+
+type Told = Pin<Box<dyn Future<Output = Map<String, Value>> + Send>>;
+
+/// `GET /readyz`: it can do its work, or why not; and how what lies behind it stands, which decides nothing.
+pub(super) async fn readyz(
+    kit: Data<Kit>,
+    readiness: Data<Readiness>,
+    standing: Data<ShownStanding>,
+) -> Result<HttpResponse, Failure> {
+    let (asked, readiness, standing) = (kit.clone(), readiness.clone(), standing.clone());
     // On the service's runtime, as every use of the pool: a connection must not end with a worker of the server.
-    let obstacle = kit.tasks.run(async move { readiness.obstacle(&asked).await });
-    match obstacle.await.map_err(|lost| Failure::internal(&lost))? {
-        None => Ok(HttpResponse::Ok().json(json!({"status": "ok"}))),
-        Some(why) => Err(Problem::unavailable(format!("Not ready: {why}"))
-            .with("reason", why)
-            .into()),
+    let looked = kit.tasks.run(async move {
+        let told = tokio::time::timeout(STANDING_LIMIT, (standing.0)());
+        let (obstacle, told) = tokio::join!(readiness.obstacle(&asked), told);
+        (obstacle, told.unwrap_or_default())
+    });
+    let (obstacle, told) = looked.await.map_err(|lost| Failure::internal(&lost))?;
+    match obstacle {
+        None => {
+            let mut body = told;
+            body.insert("status".into(), "ok".into());
+            Ok(HttpResponse::Ok().json(body))
+        }
+        Some(why) => {
+            let mut problem = Problem::unavailable(format!("Not ready: {why}")).with("reason", why);
+            problem.extras.extend(told);
+            Err(problem.into())
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use actix_web::{App, HttpServer};
 use switchhook_core::problem::Problem;
 
 use super::docs::{self, Description};
-use super::health::{self, Readiness, ShownOutbox};
+use super::health::{self, Readiness, ShownOutbox, ShownStanding};
 use super::observe::observe;
 use super::page::{self, Files};
 use super::{Failure, resource, sign_in};
@@ -34,6 +34,7 @@ const MAX_WORKERS: usize = 2;
 pub(crate) struct Shown {
     pub(crate) readiness: Readiness,
     pub(crate) outbox: ShownOutbox,
+    pub(crate) standing: ShownStanding,
     pub(crate) files: Files,
     /// Where the page stands besides `/`.
     pub(crate) views: &'static [&'static str],
@@ -59,6 +60,7 @@ pub(crate) fn serve<S: Clone + Send + 'static>(
             .app_data(Data::new(state.clone()))
             .app_data(Data::new(shown.readiness.clone()))
             .app_data(Data::new(shown.outbox.clone()))
+            .app_data(Data::new(shown.standing.clone()))
             .app_data(Data::new(shown.files.clone()))
             .app_data(Data::new(shown.description.clone()))
             .app_data(PathConfig::default().error_handler(|error, _| {
@@ -70,8 +72,9 @@ pub(crate) fn serve<S: Clone + Send + 'static>(
                 cors(&kit.settings),
             ))
             .wrap(from_fn(observe))
-            .configure(|app| common(app, kit.service.path_prefix, shown.views))
+            // First the service's own: one that has a list at its prefix has no redirect to its page there.
             .configure(routes)
+            .configure(|app| common(app, kit.service.path_prefix, shown.views))
             .default_service(web::to(|| async { Err::<web::Bytes, _>(nothing_here()) }))
     });
     let server = server

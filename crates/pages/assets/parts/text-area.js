@@ -2,15 +2,15 @@ import { html, useId } from '../html.js';
 import { Icon } from '../icons.js';
 
 /**
- * A labelled field of several lines, which Enter hands in and Shift+Enter continues. It grows with what is typed. `note`: what
- * there is to say about the text; `error`: what is wrong with it. `field`: a ref to it.
+ * A labelled field of several lines. It grows with what is typed. `note`: what there is to say about the text; `error`: what is
+ * wrong with it. `field`: a ref to it. With `onEnter`, Enter hands it in and Shift+Enter begins a new line.
  */
 export function TextArea({ label, note, error, field, onEnter, ...rest }) {
   const id = useId();
   const noteId = `${id}-note`;
   const keys = (event) => {
     // An Enter that ends the choice of a character (Chinese, Japanese) belongs to the keyboard.
-    if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+    if (onEnter && event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       onEnter();
     } else if (event.key === 'Escape') {

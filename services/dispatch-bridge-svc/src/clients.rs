@@ -1,0 +1,4 @@
+//! What lies outside: LiveKit, and n8n by way of the outbox.
+
+pub(crate) mod livekit;
+pub(crate) mod n8n;

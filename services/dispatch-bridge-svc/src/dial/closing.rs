@@ -1,0 +1,49 @@
+//! Deletes rooms at LiveKit that are owed a deletion: by whoever wrote it down, at once after the commit, and by a job.
+
+use std::time::Duration;
+
+use crate::app::AppState;
+use crate::domain::ids::Room;
+use crate::store::closings;
+
+/// Time between two looks of the job.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
+/// Rooms of one round.
+const BATCH: i64 = 50;
+/// By then LiveKit has closed the room by itself.
+const FORGOTTEN_AFTER_S: f64 = 3_600.0;
+
+/// Deletes a room whose deletion is committed, without waiting for it.
+pub(crate) fn begin(state: &AppState, room: Room) {
+    let owned = state.clone();
+    drop(state.kit.tasks.spawn(async move { close(&owned, &room).await }));
+}
+
+/// Deletes a room whose deletion is committed. `false`: not this time, the job goes on.
+pub(crate) async fn close(state: &AppState, room: &Room) -> bool {
+    if let Err(trouble) = state.livekit.delete_room(room).await {
+        tracing::warn!(%room, %trouble, "a room was not deleted and is tried again soon");
+        return false;
+    }
+    if let Err(error) = closings::done(&state.kit.pool, room).await {
+        tracing::warn!(%room, %error, "a room was deleted, which could not be noted; it is deleted again");
+    }
+    true
+}
+
+/// The job: what is due, all at once.
+pub(crate) async fn round(state: AppState) -> Result<(), sqlx::Error> {
+    let due = {
+        let mut conn = state.kit.pool.acquire().await?;
+        let forgotten = closings::forget(&mut conn, FORGOTTEN_AFTER_S).await?;
+        if forgotten > 0 {
+            tracing::warn!(
+                forgotten,
+                "rooms could not be deleted; LiveKit has closed them by itself"
+            );
+        }
+        closings::due(&mut conn, BATCH).await?
+    };
+    futures_util::future::join_all(due.iter().map(|room| close(&state, room))).await;
+    Ok(())
+}
