@@ -64,17 +64,46 @@ test: build
 endif
 
 .PHONY: test-rust
-test-rust: build ## Runs the Rust tests against a PostgreSQL of their own
+test-rust: build platform-tools ## Runs the Rust tests against a PostgreSQL of their own
 	@$(DEVSTACK) postgres -- cargo test --workspace $(CARGO_PROFILE)
 
+ORACLE := $(TARGET_DIR)/oracle
+
 .PHONY: test-oracle
-test-oracle: build tests/oracle/node_modules/.package-lock.json ## Runs the vendors' own libraries against a stack
-	@$(DEVSTACK) exec -- npm --prefix tests/oracle test
+test-oracle: build tests/oracle/node_modules/.package-lock.json $(ORACLE)/installed ## Runs the vendors' own libraries against a stack
+	@$(DEVSTACK) exec -- sh -euc "npm --prefix tests/oracle test; \
+		'$(ORACLE)/bin/python' -m unittest discover -s tests/oracle/livekit -p '*_test.py'"
+
+# LiveKit's client for Python, in a place of its own that is made anew when what it needs has changed.
+$(ORACLE)/installed: tests/oracle/livekit/requirements.txt | build
+	$(call say,installing what tests/oracle/livekit needs)
+	@rm -rf '$(ORACLE)'
+	@"$$($(DEVSTACK) install python)" -m venv '$(ORACLE)'
+	@'$(ORACLE)/bin/pip' install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+	@touch $@
 
 .PHONY: test-browser
 test-browser: build tests/browser/node_modules/.package-lock.json ## Runs the browser tests against a stack of their own
 	@$(DEVSTACK) install chromium
 	@$(DEVSTACK) exec -- npm --prefix tests/browser test
+
+# Not part of `make test`: n8n has 3 GB, and takes five minutes to install.
+N8N := $(TOOLS)/n8n
+STAGE ?=
+
+.PHONY: test-n8n
+test-n8n: build n8n ## Runs the workflow templates in a real n8n, against a stack of their own
+	@'$(N8N)'/node_modules/node-linux-*/bin/node tests/n8n/run.js '$(N8N)' $(DEVSTACK) $(STAGE)
+
+.PHONY: n8n-pictures
+n8n-pictures: n8n tests/browser/node_modules/.package-lock.json ## Draws the workflow templates for their README
+	@$(DEVSTACK) install chromium
+	@'$(N8N)'/node_modules/node-linux-*/bin/node tests/n8n/pictures.js '$(N8N)'
+
+.PHONY: n8n
+n8n: build
+	@$(DEVSTACK) install node
+	@sh tests/n8n/install.sh '$(N8N)'
 
 # Not part of `make test`: it needs Python 2.7, and three minutes.
 .PHONY: autobahn
@@ -90,7 +119,7 @@ tests/%/node_modules/.package-lock.json: tests/%/package-lock.json | build
 	@touch $@
 
 .PHONY: check
-check: fmt-check clippy deny sqlx-check shellcheck ## Checks all that CI demands
+check: fmt-check clippy deny sqlx-check shellcheck k8s ## Checks all that CI demands
 
 .PHONY: fmt
 fmt: ## Formats the code
@@ -132,11 +161,48 @@ endef
 shellcheck:
 	@if command -v shellcheck >/dev/null; then \
 		printf '· shell scripts\n' >&2; \
-		find .ci services tests -name node_modules -prune -o -type f \( -name '*.sh' -o -path .ci/run \) -print0 \
+		find .ci deploy k8s services tests -name node_modules -prune -o -type f \( -name '*.sh' -o -path .ci/run \) -print0 \
 			| xargs -0 shellcheck; \
 	else \
 		printf '· shell scripts: shellcheck is not installed, skipped\n' >&2; \
 	fi
+
+# What is deployed: rendered, held against schemas and our own rules, and put to the services' own `check-config`.
+.PHONY: k8s
+k8s: build platform-tools ## Renders and validates k8s/ and deploy/
+	$(call say,deployment)
+	@cargo test --quiet --workspace --test platform $(CARGO_PROFILE)
+
+.PHONY: platform-tools
+platform-tools: devstack
+	@PYTHON="$$($(DEVSTACK) install python)" sh tests/platform/tools.sh '$(TOOLS)'
+
+OVERLAY ?= dev
+DATABASE ?= outside
+.PHONY: k8s-secrets
+k8s-secrets: ## Makes random secrets in the cluster (OVERLAY=production DATABASE=cloudnative-pg)
+	@sh k8s/secrets.sh '$(OVERLAY)' '$(DATABASE)'
+
+# Not part of `make check`: it builds Kubernetes, once, which takes minutes.
+.PHONY: test-k8s
+test-k8s: platform-tools ## Puts k8s/ to a real API server (dry run)
+	@sh tests/platform/kubernetes.sh '$(TOOLS)/kubernetes-1.20'
+	@sh tests/platform/dry-run.sh '$(TOOLS)/kubernetes-1.20'
+
+TAG ?= dev
+.PHONY: images
+images: ## Builds the images with Docker or buildah (S=<service> TAG=dev)
+	@sh deploy/images.sh '$(TAG)' $(S)
+
+.PHONY: test-images
+test-images: devstack ## Builds all images here, starts them confined, and probes them
+	@PROFILE='$(or $(IMAGE_PROFILE),release)' SERVICES='$(or $(S),$(SERVICES))' sh tests/platform/images.sh build
+	@SERVICES='$(or $(S),$(SERVICES))' $(DEVSTACK) postgres -- sh tests/platform/images.sh run
+
+.PHONY: env
+env: ## Writes .env from .env.example, with random secrets (for Docker Compose)
+	@test ! -e .env || { printf '.env is there already\n' >&2; exit 1; }
+	@sh deploy/env.sh < .env.example > .env
 
 .PHONY: bench
 bench: ## Prints what it costs: memory, latency, throughput (S=<one of them>)
