@@ -18,7 +18,7 @@ use crate::store::dial::{self, Failing, Record};
 /// When a room is deleted again, in seconds after the first time: what is still on its way finds it gone.
 const AGAIN_S: [i32; 2] = [15, 60];
 /// Pauses before the looks at a job that come before the record, in milliseconds.
-const LOOKS_MS: [u64; 4] = [0, 12, 13, 25];
+const LOOKS_MS: [u64; 7] = [0, 1, 2, 4, 8, 14, 21];
 
 /// What is recorded with a dispatch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

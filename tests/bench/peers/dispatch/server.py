@@ -34,7 +34,8 @@ class Dispatch(BaseModel):
 
 @asynccontextmanager
 async def lifespan(app: FastAPI):
-    async with asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=10, max_size=20) as pool:
+    # As many connections as the service has for its work.
+    async with asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=4, max_size=4) as pool:
         await pool.execute(SCHEMA)
         async with api.LiveKitAPI(failover=False) as livekit:
             app.state.pool, app.state.livekit = pool, livekit
