@@ -1,4 +1,5 @@
-//! What is deployed is judged before it is: `k8s/`, `deploy/compose.yaml`, `deploy/Dockerfile` and `.env.example`.
+//! What is deployed is judged before it is: `k8s/`, `deploy/compose.yaml`, `deploy/Dockerfile`, `.env.example`, and the
+//! dashboard and alert rules ([`monitoring`]).
 //!
 //! The overlays are rendered with kubectl and judged by schema (kubernetes-validate) and by the rules of [`policy`]; what
 //! the services would be given is put to the services themselves (`settings`, `check-config`), whose programs are built
@@ -15,6 +16,7 @@ mod compose;
 mod defects;
 mod dockerfile;
 mod example;
+mod monitoring;
 mod overlays;
 mod policy;
 mod rendered;
