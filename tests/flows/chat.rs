@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use switchhook_standins::n8n::CHAT_PATH;
 use tokio::task::JoinSet;
 
+use crate::HEAVY;
+
 const CHAT: &str = "chat-ws-svc";
 /// Visitors, where `CHAT_VISITORS` does not say it.
 const VISITORS: usize = 300;
@@ -236,6 +238,7 @@ fn most_in_a_second(mut times: Vec<Instant>) -> usize {
 #[allow(clippy::print_stdout, reason = "the counts are what the test is for")]
 async fn both_replicas_are_restarted_under_traffic_and_everybody_has_everything_once_and_in_order() {
     const OPERATORS: usize = 4;
+    let _alone = HEAVY.lock().await;
     let stack = stack().await;
     let (machine, replicas, count) = (Machine::of(&stack), sockets(&stack), visitors());
     let mut crowd = Vec::new();
@@ -262,17 +265,14 @@ async fn both_replicas_are_restarted_under_traffic_and_everybody_has_everything_
     let begun = Instant::now();
     for nth in 0..2 {
         stack.restart(CHAT, nth).await.unwrap();
-        eventually("somebody is on the new process", PATIENCE, || async {
-            let health: Value = machine
-                .client
-                .get(format!("{}/health", machine.urls[nth]))
-                .send()
-                .await
-                .ok()?
-                .json()
-                .await
-                .ok()?;
-            (health["activeSessions"].as_u64() > Some(0) || nth == 1).then_some(())
+        eventually("everybody is back", PATIENCE, || async {
+            let mut back = 0;
+            for url in &machine.urls {
+                let health = machine.client.get(format!("{url}/health")).send().await.ok()?;
+                let health: Value = health.json().await.ok()?;
+                back += health["activeSessions"].as_u64()?;
+            }
+            (back >= count as u64).then_some(())
         })
         .await;
     }

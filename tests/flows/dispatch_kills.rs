@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use switchhook_standins::livekit::{Acted, Plan};
 use switchhook_standins::{Control, LiveKit};
 
+use crate::HEAVY;
+
 const DISPATCH: &str = "dispatch-bridge-svc";
 const CREATE_ROOM: &str = "/twirp/livekit.RoomService/CreateRoom";
 const CREATE_DISPATCH: &str = "/twirp/livekit.AgentDispatchService/CreateDispatch";
@@ -278,6 +280,7 @@ async fn dial_on(stack: &Stack, next: &AtomicUsize, over: &AtomicBool) -> Vec<(S
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_random_kills_under_load_dial_nobody_twice_and_every_caller_is_told() {
+    let _alone = HEAVY.lock().await;
     let stack = Arc::new(stack(REPLICAS).await);
     let (next, over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let load = stream::iter(0..CALLERS)

@@ -15,6 +15,8 @@ use sqlx::{Connection, PgConnection};
 use switchhook_standins::Retell;
 use switchhook_standins::retell::Options;
 
+use crate::HEAVY;
+
 const RETELL: &str = "retell-ingest-svc";
 const SENDERS: usize = 8;
 const CALLS: usize = 5_000;
@@ -91,6 +93,7 @@ async fn send(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_under_twenty_thousand_events_everything_acknowledged_is_there_once() {
+    let _alone = HEAVY.lock().await;
     // The tests' PostgreSQL does not write to disk at once; killing the service loses nothing of that.
     let stack = Stack::builder()
         .services(&[RETELL])

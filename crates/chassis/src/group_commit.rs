@@ -111,7 +111,8 @@ impl<W: Work> GroupCommit<W> {
         self.queue.capacity() == 0
     }
 
-    /// Gives an item to the next commit; done once that is through. Whoever stops waiting does not call it back.
+    /// Gives an item to the next commit; done once that is through. Whoever stops waiting before that has begun takes his item
+    /// back; after that, he does not know.
     pub async fn commit(&self, item: W::Item) -> Result<W::Outcome, sqlx::Error> {
         let (answer, answered) = oneshot::channel();
         let sent = self.queue.send(Waiting { item, answer }).await;
@@ -172,11 +173,16 @@ impl<W: Work> Group<W> {
         }
         let mut outcomes = Vec::with_capacity(items.len());
         for item in items {
-            let alone = self.in_time(std::slice::from_ref(item)).await;
-            outcomes.push(alone.and_then(|outcomes| {
-                let only = outcomes.into_iter().next();
-                only.ok_or_else(|| sqlx::Error::Protocol("a commit without an outcome".to_owned()))
-            }));
+            match self.in_time(std::slice::from_ref(item)).await {
+                Ok(alone) => outcomes.extend(alone.into_iter().map(Ok)),
+                // The database is away now: the others need not find out one by one.
+                Err(error) if db::is_passing(&error) && !db::is_clash(&error) => {
+                    let left = items.len() - outcomes.len();
+                    outcomes.extend(for_all(error, left));
+                    break;
+                }
+                Err(error) => outcomes.push(Err(error)),
+            }
         }
         outcomes
     }
@@ -194,7 +200,7 @@ impl<W: Work> Group<W> {
             let waiting = self.behind.pop_front()?;
             self.behind.extend(batch.add(waiting));
         }
-        if batch.items.is_empty() {
+        while batch.items.is_empty() {
             let first = self.waiting.recv().await?;
             self.behind.extend(batch.add(first));
         }
@@ -246,8 +252,11 @@ impl<W: Work> Batch<W> {
         self.items.len() < self.limits.items && self.weight < self.limits.weight
     }
 
-    /// Takes it, or gives it back.
+    /// Takes it, or gives it back. Whoever gave up was told that it failed: his item is dropped.
     fn add(&mut self, waiting: Waiting<W>) -> Option<Waiting<W>> {
+        if waiting.answer.is_closed() {
+            return None;
+        }
         let is_free = W::key(&waiting.item).is_none_or(|key| self.keys.insert(key.to_owned()));
         if !is_free || !self.has_room() {
             return Some(waiting);
@@ -357,6 +366,30 @@ mod tests {
         assert_eq!(of("a"), ["a 1", "a 2", "a 3", "a 4"]);
         assert_eq!(of("b"), ["b 1", "b 2"]);
         assert!(keyed.iter().all(|group| group.len() <= 2));
+    }
+
+    #[tokio::test]
+    async fn who_gave_up_before_the_commit_is_left_out() {
+        let (seen, mut looks) = mpsc::channel(16);
+        let group = GroupCommit::new(Groups(seen), LIMITS);
+        let (answer, gone) = oneshot::channel();
+        let item = "gone".to_owned();
+        assert!(group.queue.try_send(Waiting { item, answer }).is_ok());
+        drop(gone);
+        let (answer, answered) = oneshot::channel();
+        let item = "here".to_owned();
+        assert!(group.queue.try_send(Waiting { item, answer }).is_ok());
+        let running = group
+            .group
+            .lock()
+            .expect("it is whole")
+            .take()
+            .expect("it is new");
+        drop(group);
+        running.run().await;
+        assert_eq!(answered.await.expect("he is answered").ok(), Some(4));
+        assert_eq!(looks.recv().await, Some(vec!["here".to_owned()]));
+        assert!(looks.recv().await.is_none());
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use switchhook_chassis::kit::Kit;
 use switchhook_chassis::outbox::Outbox;
 
 use crate::store::replies::{self, NewReply, Placed};
-use crate::store::visitor::{self, NewMessage, StoredMessage};
+use crate::store::visitor::{self, NewMessage, StoredMessage, Written};
 
 /// Messages, or answers, of one commit; their weight is in bytes of text.
 const LIMITS: Limits = Limits {
@@ -52,9 +52,8 @@ impl Log {
         self.replies.0.start(kit);
     }
 
-    /// Stores a visitor's message, and sends it to the bot. Nothing where it may not be stored:
-    /// [`visitor::refusal`] says why.
-    pub(crate) async fn message(&self, new: NewMessage) -> Result<Option<StoredMessage>, sqlx::Error> {
+    /// Stores a visitor's message, and sends it to the bot.
+    pub(crate) async fn message(&self, new: NewMessage) -> Result<Written, sqlx::Error> {
         self.messages.commit(new).await
     }
 }
@@ -81,17 +80,20 @@ struct Messages {
 #[async_trait]
 impl Work for Messages {
     type Item = NewMessage;
-    type Outcome = Option<StoredMessage>;
+    type Outcome = Written;
 
-    async fn together(&self, items: &[NewMessage]) -> Result<Vec<Option<StoredMessage>>, sqlx::Error> {
+    async fn together(&self, items: &[NewMessage]) -> Result<Vec<Written>, sqlx::Error> {
         visitor::store(&self.pool, items, self.visitor_rate).await
     }
 
-    fn afterwards(&self, items: Vec<NewMessage>, stored: &[Result<Option<StoredMessage>, sqlx::Error>]) {
-        for (new, stored) in items.into_iter().zip(stored) {
-            let sending = stored.as_ref().ok().and_then(|stored| stored.as_ref()?.sending);
-            if let Some(sending) = sending {
-                self.outbox.send_now(self.outbox.written(new.draft, sending));
+    fn afterwards(&self, items: Vec<NewMessage>, written: &[Result<Written, sqlx::Error>]) {
+        for (new, written) in items.into_iter().zip(written) {
+            if let Ok(Written::Stored(StoredMessage {
+                sending: Some(sending),
+                ..
+            })) = written
+            {
+                self.outbox.send_now(self.outbox.written(new.draft, *sending));
             }
         }
     }

@@ -59,13 +59,13 @@ pub(crate) async fn save(
     Ok(after)
 }
 
-/// Owes the result of a call that was dialled. Nobody was called where no worker took it, and the caller was told.
+/// Owes the result of a call, also where no worker took it: its caller may not have waited for that.
 async fn owe_result(
     state: &AppState,
     conn: &mut PgConnection,
     call: &mut Call,
 ) -> Result<Option<Owed>, sqlx::Error> {
-    if state.settings.result_url().is_none() || call.status == Status::NoWorker {
+    if state.settings.result_url().is_none() {
         return Ok(None);
     }
     let result = CallResult {

@@ -15,6 +15,10 @@ pub(crate) async fn erase(
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
     let id = session.as_str();
+    // The lock first: whoever is writing to the chat is done then, and what he wrote is seen.
+    sqlx::query!("SELECT FROM chat.sessions WHERE id = $1 FOR UPDATE", id)
+        .fetch_optional(&mut *conn)
+        .await?;
     // Entries go with their chat.
     let erased = sqlx::query!(
         // What is owed for a message has the message's id.

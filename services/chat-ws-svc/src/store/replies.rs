@@ -128,7 +128,8 @@ impl<'a> Columns<'a> {
 }
 
 /// Stores answers in different chats, and ends the rows of the outbox that asked for them. In their order; nothing for one
-/// that is stored already, or whose chat is erased, or whose row is not this process's any more.
+/// that is stored already, or whose chat is erased or locked by somebody else, or whose row is not this process's any more.
+/// Locks are taken as [`super::visitor::store`] takes them.
 ///
 /// Nothing either where the log has grown since the statement's snapshot: what the snapshot says of takeovers would not be
 /// true under the lock. Where the row ends between the two, positions stay without entries, which every reader passes.
@@ -154,9 +155,12 @@ pub(crate) async fn store(pool: &PgPool, new: &[NewReply]) -> Result<Vec<Option<
             AND (SELECT true FROM chat.entries r
                 WHERE r.session_id = n.session_id AND r.in_reply_to = n.asked LIMIT 1) IS NULL
         ),
+        free AS MATERIALIZED (
+            SELECT s.id FROM chat.sessions s WHERE s.id = ANY($1) ORDER BY s.id FOR NO KEY UPDATE SKIP LOCKED
+        ),
         raised AS (
             UPDATE chat.sessions s SET last_seq = s.last_seq + a.parts, updated_at = a.at, flagged_at = NULL
-            FROM asked a WHERE s.id = a.session_id AND s.last_seq = a.last_seq
+            FROM asked a JOIN free f ON f.id = a.session_id WHERE s.id = a.session_id AND s.last_seq = a.last_seq
             RETURNING a.*
         ),
         ended AS (

@@ -187,6 +187,16 @@ pub(crate) struct StoredMessage {
     pub(crate) held_elsewhere: bool,
 }
 
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    Stored(StoredMessage),
+    /// Somebody else holds the chat's lock: nothing was done, and the others did not wait for him.
+    Busy,
+    /// It may not be stored: [`refusal`] says why.
+    Refused,
+}
+
 /// Messages, column by column.
 #[derive(Default)]
 struct Columns<'a> {
@@ -223,7 +233,10 @@ impl<'a> Columns<'a> {
 }
 
 /// Stores messages of different chats, each at the end of its log, with what the bot is owed for it; so many a minute in a
-/// chat. In their order; nothing for one that may not be stored: then [`refusal`] says why.
+/// chat. In their order.
+///
+/// The locks of the chats are taken first, in the order of their ids, and only where nobody holds them: one chat that is locked
+/// must not keep the others waiting, nor may two such statements wait for each other.
 ///
 /// One statement has one snapshot, taken before it waits for a session's lock. What the snapshot says of the session's
 /// outbox rows is true under the lock only if nobody wrote to the log between the two: else the row waits for its turn, as
@@ -231,11 +244,7 @@ impl<'a> Columns<'a> {
 /// without an entry, which every reader passes. What is looked up for each message is a subquery that PostgreSQL cannot turn
 /// into a join: a plan that was made while the tables were small would go through them whole.
 #[allow(clippy::too_many_lines, reason = "one statement and its parameters")]
-pub(crate) async fn store(
-    pool: &PgPool,
-    new: &[NewMessage],
-    rate: u32,
-) -> Result<Vec<Option<StoredMessage>>, sqlx::Error> {
+pub(crate) async fn store(pool: &PgPool, new: &[NewMessage], rate: u32) -> Result<Vec<Written>, sqlx::Error> {
     let Some(first) = new.first().map(|new| new.draft.columns()) else {
         return Ok(Vec::new());
     };
@@ -247,13 +256,17 @@ pub(crate) async fn store(
             AS n (session_id, id, body, client_id, at, headers, request, willing, pause_s, last_error)
         ),
         before AS MATERIALIZED (SELECT s.id, s.last_seq FROM new n JOIN chat.sessions s ON s.id = n.session_id),
+        free AS MATERIALIZED (
+            SELECT s.id FROM chat.sessions s WHERE s.id = ANY($1) ORDER BY s.id FOR NO KEY UPDATE SKIP LOCKED
+        ),
         raised AS (
             UPDATE chat.sessions s SET last_seq = s.last_seq + 1, updated_at = n.at,
                 visitor_paid_until = greatest(s.visitor_paid_until, now()) + make_interval(secs => 60 / $11::float8)
-            FROM new n WHERE s.id = n.session_id
+            FROM new n JOIN free f ON f.id = n.session_id WHERE s.id = n.session_id
             AND greatest(s.visitor_paid_until, now()) + make_interval(secs => 60 / $11::float8) <= now() + interval '1 minute'
             AND (SELECT true FROM chat.entries e
                 WHERE e.session_id = n.session_id AND e.client_id = n.client_id AND e.kind = 'message') IS NULL
+            AND (SELECT true FROM chat.entries e WHERE e.session_id = n.session_id AND e.id = n.id) IS NULL
             RETURNING s.id, s.last_seq, s.mode, s.channel
         ),
         entry AS (
@@ -278,10 +291,11 @@ pub(crate) async fn store(
                 now() + make_interval(secs => $14), CASE WHEN n.willing AND h.is_first THEN $15::uuid END, n.last_error
             FROM head h JOIN new n ON n.session_id = h.id RETURNING key, state = 'sending' AS sending
         )
-        SELECT e.session_id, e.seq, o.sending AS "sending?", EXISTS (
-            SELECT FROM chat.registrations g WHERE g.session_id = e.session_id AND g.replica <> $15
+        SELECT b.id, e.seq AS "seq?", o.sending AS "sending?", f.id IS NULL AS "busy!", EXISTS (
+            SELECT FROM chat.registrations g WHERE g.session_id = b.id AND g.replica <> $15
         ) AS "elsewhere!"
-        FROM entry e LEFT JOIN owed o ON o.key = e.session_id"#,
+        FROM before b LEFT JOIN free f ON f.id = b.id LEFT JOIN entry e ON e.session_id = b.id
+        LEFT JOIN owed o ON o.key = b.id"#,
         &c.sessions as &[&str],
         &c.ids,
         &c.texts as &[&str],
@@ -300,15 +314,19 @@ pub(crate) async fn store(
     )
     .fetch_all(pool)
     .await?;
-    let stored = |new: &NewMessage| {
-        let row = rows.iter().find(|row| row.session_id == new.session.as_str())?;
-        Some(StoredMessage {
-            seq: row.seq,
-            sending: row.sending,
-            held_elsewhere: row.elsewhere,
-        })
+    let written = |new: &NewMessage| {
+        let row = rows.iter().find(|row| row.id == new.session.as_str());
+        match row.map(|row| (row.seq, row)) {
+            Some((Some(seq), row)) => Written::Stored(StoredMessage {
+                seq,
+                sending: row.sending,
+                held_elsewhere: row.elsewhere,
+            }),
+            Some((None, row)) if row.busy => Written::Busy,
+            _ => Written::Refused,
+        }
     };
-    Ok(new.iter().map(stored).collect())
+    Ok(new.iter().map(written).collect())
 }
 
 /// Why a message was not stored.

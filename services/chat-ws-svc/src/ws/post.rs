@@ -16,10 +16,13 @@ use crate::domain::ids::{MessageId, SessionId};
 use crate::domain::shown::Meta;
 use crate::hub::Line;
 use crate::protocol::FaultKind;
-use crate::store::visitor::{self, NewMessage, Refusal, StoredMessage};
+use crate::store::visitor::{self, NewMessage, Refusal, StoredMessage, Written};
 
 /// Pause before a message is tried again that PostgreSQL could not take.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Pause before a message is tried again whose chat somebody else has locked.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// Whose message it is, and where it comes from.
 #[derive(Debug)]
@@ -53,7 +56,9 @@ pub(crate) async fn post(ctx: Arc<Context>, author: Arc<Author>, line: Arc<Line>
     let deadline = Instant::now() + db::WORK_LIMIT;
     loop {
         match tokio::time::timeout_at(deadline, attempt(&ctx, &author, &line, &post)).await {
-            Ok(Ok(posted)) => return posted,
+            Ok(Ok(Some(posted))) => return posted,
+            // Somebody else holds the chat's lock for a moment.
+            Ok(Ok(None)) => tokio::time::sleep(BUSY_PAUSE).await,
             Ok(Err(error)) if db::is_passing(&error) && Instant::now() + RETRY_PAUSE < deadline => {
                 tracing::debug!(%error, "a visitor's message is stored a little later");
                 tokio::time::sleep(RETRY_PAUSE).await;
@@ -75,7 +80,7 @@ async fn attempt(
     author: &Author,
     line: &Arc<Line>,
     post: &Post,
-) -> Result<Posted, sqlx::Error> {
+) -> Result<Option<Posted>, sqlx::Error> {
     let state = &ctx.state;
     let asked = Asked {
         session: &author.session,
@@ -93,16 +98,17 @@ async fn attempt(
         at: now,
         draft: bot::draft(state, &asked)?,
     };
-    let stored = match state.log.message(new).await {
-        // Only where an earlier try of this very message got through and its answer did not.
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => None,
+    let written = match state.log.message(new).await {
+        // Only where another try of this very message got through at this moment.
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Written::Refused,
         outcome => outcome?,
     };
-    let Some(StoredMessage {
+    let StoredMessage {
         seq, held_elsewhere, ..
-    }) = stored
-    else {
-        return refused(ctx, author, post).await;
+    } = match written {
+        Written::Stored(stored) => stored,
+        Written::Busy => return Ok(None),
+        Written::Refused => return refused(ctx, author, post).await.map(Some),
     };
     let entry = || Entry {
         seq,
@@ -118,7 +124,7 @@ async fn attempt(
     };
     state.hub.publish_beside(&author.session, line, entry);
     state.registry.announce(&author.session, seq, held_elsewhere);
-    Ok(Posted::Stored(Stored::New(seq)))
+    Ok(Some(Posted::Stored(Stored::New(seq))))
 }
 
 async fn refused(ctx: &Context, author: &Author, post: &Post) -> Result<Posted, sqlx::Error> {

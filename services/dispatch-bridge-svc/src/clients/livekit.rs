@@ -40,8 +40,8 @@ pub(crate) trait LiveKit: Send + Sync + 'static {
     async fn create_dispatch(&self, room: &Room, agent: &str, metadata: String) -> Result<Dispatch, Trouble>;
     /// The dispatches of a room, the oldest first. A missing room is a [`Trouble::is_missing`].
     async fn list_dispatches(&self, room: &Room) -> Result<Vec<Dispatch>, Trouble>;
-    /// Takes a dispatch back. One that is not there is gone.
-    async fn delete_dispatch(&self, id: &DispatchId, room: &Room) -> Result<(), Trouble>;
+    /// Takes a dispatch back, and gives its last state; nothing where it is gone already.
+    async fn delete_dispatch(&self, id: &DispatchId, room: &Room) -> Result<Option<Dispatch>, Trouble>;
     /// Who is in a room. A missing room has nobody.
     async fn participants(&self, room: &Room) -> Result<Vec<Participant>, Trouble>;
     /// Whether a room is there.
@@ -137,10 +137,16 @@ impl LiveKit for Server {
         Ok(dispatches)
     }
 
-    async fn delete_dispatch(&self, id: &DispatchId, room: &Room) -> Result<(), Trouble> {
+    async fn delete_dispatch(&self, id: &DispatchId, room: &Room) -> Result<Option<Dispatch>, Trouble> {
         let api = self.api.agent_dispatch();
-        let deleted = api.delete_dispatch(id.as_str(), room.as_str()).await;
-        gone(deleted.map(drop).map_err(trouble))
+        match api
+            .delete_dispatch(id.as_str(), room.as_str())
+            .await
+            .map_err(trouble)
+        {
+            Ok(last) => Ok(reading::dispatch(last)),
+            Err(trouble) => gone(Err(trouble)).map(|()| None),
+        }
     }
 
     async fn participants(&self, room: &Room) -> Result<Vec<Participant>, Trouble> {

@@ -18,6 +18,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::domain::ids::CallId;
+use crate::domain::summary;
 use crate::store::events::{self, Happening};
 
 /// Nobody wants a result after this time.
@@ -49,8 +50,8 @@ pub(crate) static TOPICS: [Topic; 2] = [CALL_RESULT, CALL_SUMMARY];
 /// The one target.
 pub(crate) const TARGET: &str = "results";
 
-/// Owes n8n an agent's report, in the transaction that stores it. Its key is the call, or the report itself where it names
-/// no call that is known.
+/// Owes n8n an agent's report, in the transaction that stores it. Its key is made of the call's id, or of the report's own
+/// where it names no call that is known.
 pub(crate) async fn owe_summary(
     outbox: &Outbox,
     conn: &mut PgConnection,
@@ -59,7 +60,7 @@ pub(crate) async fn owe_summary(
     trace: TraceContext,
 ) -> Result<Owed, sqlx::Error> {
     let new = NewDelivery {
-        key: key.to_string(),
+        key: summary::key(key),
         target: TARGET.to_owned(),
         body,
         trace,
@@ -100,7 +101,8 @@ impl Owner for Results {
             tracing::warn!(delivery = %delivery.id, topic = %delivery.topic, ?outcome, "n8n did not take it");
         }
         // A report that names no known call has no timeline; nor has a call that was erased.
-        if let Ok(call) = delivery.key.parse() {
+        let call = summary::id_in_key(&delivery.key);
+        if let Ok(call) = call.parse() {
             let happening = Happening {
                 kind: format!("{}_{end}", delivery.topic),
                 at: self.clock.now(),

@@ -1,5 +1,8 @@
-//! Whether a worker takes a dispatch. LiveKit accepts one though nobody will: then the room is deleted, so that a late
+//! Whether a worker takes a dispatch. LiveKit accepts one though nobody will: then dispatch and room are deleted, so that a late
 //! worker cannot dial, and number and key are free again.
+//!
+//! That there was no job is believed only where LiveKit showed the dispatch without one; that it could not be asked, or shows
+//! nothing any more, proves nothing.
 
 use std::time::Duration;
 
@@ -7,7 +10,7 @@ use tokio::time::Instant;
 
 use super::bounded;
 use crate::app::AppState;
-use crate::domain::dispatch::{Call, Status};
+use crate::domain::dispatch::{Call, EndReason, Status};
 use crate::domain::ids::CallId;
 use crate::domain::livekit::Job;
 use crate::ending;
@@ -16,8 +19,20 @@ use crate::store::{calls, dial};
 
 /// Pauses between two looks, in milliseconds; the last one stays.
 const PAUSES_MS: [u64; 6] = [20, 50, 100, 200, 400, 500];
-/// How often the room's deletion is tried before the dispatch is left to whoever follows it.
-const DELETIONS: u32 = 5;
+/// How often `WORKER_WAIT` is waited for while LiveKit cannot be asked, before whoever follows the dispatch goes on.
+const ROUNDS: u32 = 5;
+
+/// What a look shows of the dispatch.
+enum Seen {
+    /// Workers have these.
+    Jobs(Vec<Job>),
+    /// It is there, and nobody has it.
+    NoJob,
+    /// It is not there any more.
+    Gone,
+    /// LiveKit could not be asked.
+    Nothing,
+}
 
 /// Waits beside the request for a worker.
 pub(crate) fn begin(state: &AppState, call: &Call) {
@@ -32,28 +47,35 @@ pub(crate) fn begin(state: &AppState, call: &Call) {
 /// Records the job once there is one, or that there is none within `WORKER_WAIT`. Whoever takes over a dispatch that has no
 /// job calls it again.
 pub(crate) async fn settle(state: &AppState, call: &Call) -> Result<(), Error> {
-    for _ in 0..DELETIONS {
-        if let Some(jobs) = appear(state, call).await {
-            return take(state, call.id, &jobs).await;
-        }
-        if state.kit.tasks.stopping().is_cancelled() {
-            // Whoever follows it next waits again.
+    let Some(dispatch) = &call.dispatch_id else {
+        return Ok(());
+    };
+    for _ in 0..ROUNDS {
+        // Whoever follows it next waits again.
+        let Some(seen) = appear(state, call).await else {
             return Ok(());
+        };
+        match seen {
+            Seen::Jobs(jobs) => return take(state, call.id, &jobs).await,
+            Seen::Gone => return lost(state, call.id).await,
+            Seen::Nothing => continue,
+            Seen::NoJob if goes_on(state, call.id).await? => return Ok(()),
+            Seen::NoJob => {}
         }
-        if state.livekit.delete_room(&call.room).await.is_ok() {
-            let jobs = look(state, call).await;
-            return match jobs {
-                Some(jobs) => take(state, call.id, &jobs).await,
-                None => nobody(state, call.id).await,
-            };
+        // Its last state is the proof: a worker may have taken it since the look.
+        if let Ok(Some(last)) = state.livekit.delete_dispatch(dispatch, &call.room).await {
+            if !last.jobs.is_empty() {
+                return take(state, call.id, &last.jobs).await;
+            }
+            return nobody(state, call.id).await;
         }
     }
-    tracing::warn!(room = %call.room, "no worker has the job, and the room cannot be deleted");
+    tracing::warn!(room = %call.room, "whether a worker has the job cannot be found out");
     Ok(())
 }
 
-/// The jobs, once there are any within `WORKER_WAIT`.
-async fn appear(state: &AppState, call: &Call) -> Option<Vec<Job>> {
+/// What LiveKit shows: jobs as soon as there are any, anything else once `WORKER_WAIT` is over. Nothing where the service stops.
+async fn appear(state: &AppState, call: &Call) -> Option<Seen> {
     let deadline = Instant::now() + state.settings.worker_wait.0;
     let last = *PAUSES_MS.last().unwrap_or(&500);
     let mut pauses = PAUSES_MS.into_iter();
@@ -64,21 +86,39 @@ async fn appear(state: &AppState, call: &Call) -> Option<Vec<Job>> {
         stopping
             .run_until_cancelled(tokio::time::sleep_until(until))
             .await?;
-        if let Some(jobs) = look(state, call).await {
-            return Some(jobs);
-        }
-        if Instant::now() >= deadline {
-            return None;
+        let is_last = Instant::now() >= deadline;
+        let seen = look(state, call).await;
+        if is_last || matches!(seen, Seen::Jobs(_)) {
+            return Some(seen);
         }
     }
 }
 
-async fn look(state: &AppState, call: &Call) -> Option<Vec<Job>> {
-    let listed = state.livekit.list_dispatches(&call.room).await.ok()?;
-    let ours = listed
-        .into_iter()
-        .find(|found| Some(&found.id) == call.dispatch_id.as_ref())?;
-    Some(ours.jobs).filter(|jobs| !jobs.is_empty())
+async fn look(state: &AppState, call: &Call) -> Seen {
+    match state.livekit.list_dispatches(&call.room).await {
+        Ok(listed) => {
+            let mut own = listed
+                .into_iter()
+                .filter(|found| Some(&found.id) == call.dispatch_id.as_ref());
+            match own.next() {
+                Some(own) if own.jobs.is_empty() => Seen::NoJob,
+                Some(own) => Seen::Jobs(own.jobs),
+                None => Seen::Gone,
+            }
+        }
+        // LiveKit says the same of a room that is gone and of one that it cannot reach.
+        Err(trouble) if trouble.is_missing() => match state.livekit.room_exists(&call.room).await {
+            Ok(false) => Seen::Gone,
+            Ok(true) | Err(_) => Seen::Nothing,
+        },
+        Err(_) => Seen::Nothing,
+    }
+}
+
+/// Whether webhooks have told meanwhile that the call goes on, or is over.
+async fn goes_on(state: &AppState, id: CallId) -> Result<bool, Error> {
+    let call = bounded(calls::get(&state.kit.pool, id)).await?;
+    Ok(call.is_none_or(|call| call.job_id.is_some() || call.status != Status::Dispatched))
 }
 
 async fn take(state: &AppState, id: CallId, jobs: &[Job]) -> Result<(), Error> {
@@ -88,8 +128,46 @@ async fn take(state: &AppState, id: CallId, jobs: &[Job]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The room is gone, and there was no job.
+/// The dispatch is gone, and nobody saw whether a worker had it: the call is over, and may have happened.
+async fn lost(state: &AppState, id: CallId) -> Result<(), Error> {
+    end(state, id, |call| {
+        call.status = Status::Ended;
+        call.call_end = Some(call.updated_at);
+        call.end_reason = Some(EndReason::Unknown);
+        call.message = Some("the room was closed before anybody saw whether a worker had the job".to_owned());
+        Freed::Nothing
+    })
+    .await
+}
+
+/// There was no job, and there will be none.
 async fn nobody(state: &AppState, id: CallId) -> Result<(), Error> {
+    let wait = humantime::format_duration(state.settings.worker_wait.0);
+    end(state, id, |call| {
+        if call.cancel_at.is_some() {
+            call.status = Status::Ended;
+            call.call_end = Some(call.updated_at);
+            return Freed::Nothing;
+        }
+        call.status = Status::NoWorker;
+        call.warning = Some(format!(
+            "no worker of agent {} took the job within {wait}: nobody was called",
+            call.agent_name
+        ));
+        Freed::KeyAndWindow
+    })
+    .await
+}
+
+/// What is free again after the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Freed {
+    KeyAndWindow,
+    Nothing,
+}
+
+/// Ends a call that has no job, unless somebody has learned more of it.
+async fn end(state: &AppState, id: CallId, how: impl FnOnce(&mut Call) -> Freed) -> Result<(), Error> {
     let work = async {
         let mut tx = state.kit.pool.begin().await?;
         let Some(mut call) = calls::lock(&mut tx, id).await? else {
@@ -99,20 +177,21 @@ async fn nobody(state: &AppState, id: CallId) -> Result<(), Error> {
             return Ok(None);
         }
         let before = call.status;
-        call.status = Status::NoWorker;
-        call.warning = Some(format!(
-            "no worker of agent {} took the job within {:?}: nobody was called",
-            call.agent_name, state.settings.worker_wait.0
-        ));
+        call.updated_at = state.now();
+        let freed = how(&mut call);
         let after = ending::save(state, &mut tx, &mut call, before).await?;
-        calls::free_key(&mut tx, id).await?;
-        dial::free_window(&mut tx, id).await?;
+        if freed == Freed::KeyAndWindow {
+            calls::free_key(&mut tx, id).await?;
+            dial::free_window(&mut tx, id).await?;
+        }
         tx.commit().await?;
-        tracing::warn!(room = %call.room, agent = %call.agent_name, "no worker took the job");
-        Ok(Some(after))
+        tracing::warn!(room = %call.room, agent = %call.agent_name, status = call.status.word(), "no worker was seen with the job");
+        Ok(Some((after, freed)))
     };
-    if let Some(after) = bounded(work).await? {
-        metrics::counter!("dispatches_without_worker_total").increment(1);
+    if let Some((after, freed)) = bounded(work).await? {
+        if freed == Freed::KeyAndWindow {
+            metrics::counter!("dispatches_without_worker_total").increment(1);
+        }
         after.done(state);
     }
     Ok(())

@@ -7,6 +7,21 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use switchhook_core::lenient;
 use switchhook_core::problem::Problem;
+use uuid::Uuid;
+
+/// Before the id in the keys of reports in the outbox.
+const KEY: &str = "summary:";
+
+/// The key of a report in the outbox, made of its call's id, or of its own where it names no known call: another than the
+/// result's, so that a large report never holds back the result of its call.
+pub(crate) fn key(of: Uuid) -> String {
+    format!("{KEY}{of}")
+}
+
+/// The id in a key of a report, or of a result.
+pub(crate) fn id_in_key(key: &str) -> &str {
+    key.strip_prefix(KEY).unwrap_or(key)
+}
 
 /// Largest report, in bytes: n8n's own limit.
 pub(crate) const MAX_BYTES: usize = 16 * 1024 * 1024;

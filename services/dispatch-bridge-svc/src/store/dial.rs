@@ -136,7 +136,8 @@ pub(crate) async fn record(
     record: &Record<'_>,
 ) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
-        "UPDATE dispatch.dispatches SET step = 'placed', dispatch_id = $3, job_id = $4, jobs = $5,
+        "UPDATE dispatch.dispatches SET step = 'placed', dispatch_id = $3, job_id = coalesce($4, job_id),
+            jobs = CASE WHEN $4::text IS NULL THEN jobs ELSE $5 END,
             answer = coalesce(answer, $6), updated_at = $7, tx = pg_current_xact_id()
         WHERE id = $1 AND holder = $2 AND step = 'sending'",
         id.0,

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgExecutor};
 
+use crate::domain::summary;
+
 /// Erases all calls to a number, or of an account, with what belongs to them, and leaves tombstones. Gives the number of
 /// calls.
 pub(crate) async fn erase(
@@ -38,7 +40,8 @@ pub(crate) async fn erase(
     .execute(&mut *conn)
     .await?;
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-    let keys: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let keys = ids.iter().flat_map(|id| [id.to_string(), summary::key(*id)]);
+    let keys: Vec<String> = keys.collect();
     sqlx::query!("DELETE FROM dispatch.outbox WHERE key = ANY($1)", &keys)
         .execute(&mut *conn)
         .await?;

@@ -5,9 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use switchhook_chassis::testing::json_of;
-use switchhook_standins::livekit::{Ending, Plan};
+use switchhook_standins::Control;
+use switchhook_standins::livekit::{Delivery, Ending, Plan};
 
-use crate::world::{ACCOUNT, Ask, CREATE_DISPATCH, CREATE_ROOM, World, call, call_with, failed, id_of};
+use crate::world::{
+    ACCOUNT, Ask, CREATE_DISPATCH, CREATE_ROOM, LIST_DISPATCH, World, call, call_with, failed, id_of, says,
+};
 
 #[sqlx::test(migrator = "dispatch_bridge_svc::MIGRATOR")]
 async fn one_request_makes_a_room_and_one_dispatch_and_answers_with_the_job(pool: PgPool) {
@@ -128,6 +131,53 @@ async fn without_a_worker_the_room_is_deleted_and_the_number_free_again(pool: Pg
 }
 
 #[sqlx::test(migrator = "dispatch_bridge_svc::MIGRATOR")]
+async fn that_livekit_cannot_be_asked_is_no_proof_that_nobody_has_the_job(pool: PgPool) {
+    let world = World::with(&pool, &[("WORKER_WAIT", "300ms")]).await;
+    world.livekit.set_delivery(Delivery {
+        sends: false,
+        ..Delivery::default()
+    });
+    let broken = Control {
+        times: 0,
+        ..says(500, json!({"code": "internal", "msg": "oops"}))
+    };
+    world.on(LIST_DISPATCH, broken);
+    let body = call_with("61402012298", json!({"wait_seconds": 0}));
+    let answer = json_of(world.app.keyed(Some("k"), body).await, 200).await;
+    // Twice as long as a worker may take.
+    world.until_asked(LIST_DISPATCH, 8).await;
+    let shown = world.app.shown(&id_of(&answer)).await;
+    assert_eq!(shown["status"], "dispatched");
+    assert_eq!(world.livekit.open_rooms().len(), 1);
+    world.livekit.clear();
+    let shown = world
+        .app
+        .until(&id_of(&answer), |shown| shown["job_id"].is_string())
+        .await;
+    assert_eq!(shown["job_id"], world.acted()[0].job_id.as_str());
+    assert_eq!(world.acted().len(), 1);
+}
+
+#[sqlx::test(migrator = "dispatch_bridge_svc::MIGRATOR")]
+async fn where_the_room_is_gone_nobody_knows_and_the_key_never_dials_again(pool: PgPool) {
+    let world = World::with(&pool, &[("WORKER_WAIT", "1s")]).await;
+    world.livekit.set_workers(0);
+    let body = call_with("61402012298", json!({"wait_seconds": 0}));
+    let answer = json_of(world.app.keyed(Some("k"), body.clone()).await, 200).await;
+    assert!(world.livekit.close_room(answer["room"].as_str().unwrap()));
+    let shown = world
+        .app
+        .until(&id_of(&answer), |shown| shown["status"] != "dispatched")
+        .await;
+    assert_eq!(
+        (&shown["status"], &shown["end_reason"]),
+        (&json!("ended"), &json!("unknown"))
+    );
+    let again = json_of(world.app.keyed(Some("k"), body).await, 200).await;
+    assert_eq!(again["dispatch_id"], answer["dispatch_id"]);
+}
+
+#[sqlx::test(migrator = "dispatch_bridge_svc::MIGRATOR")]
 async fn a_late_worker_finds_the_room_gone(pool: PgPool) {
     let world = World::with(&pool, &[("WORKER_WAIT", "200ms")]).await;
     world.livekit.clear_plans();
@@ -165,7 +215,7 @@ async fn a_dial_once_begun_is_finished_though_its_caller_hangs_up(pool: PgPool) 
     let world = World::new(&pool).await;
     world.on(
         CREATE_ROOM,
-        switchhook_standins::Control {
+        Control {
             delay: Duration::from_secs(1),
             ..Default::default()
         },

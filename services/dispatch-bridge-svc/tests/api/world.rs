@@ -21,6 +21,7 @@ pub(crate) const RESULTS: &str = "/webhook/call-result";
 pub(crate) const ACCOUNT: &str = "em-tech-01";
 pub(crate) const CREATE_ROOM: &str = "/twirp/livekit.RoomService/CreateRoom";
 pub(crate) const DELETE_ROOM: &str = "/twirp/livekit.RoomService/DeleteRoom";
+pub(crate) const LIST_DISPATCH: &str = "/twirp/livekit.AgentDispatchService/ListDispatch";
 pub(crate) const CREATE_DISPATCH: &str = "/twirp/livekit.AgentDispatchService/CreateDispatch";
 
 /// One replica, one LiveKit, one n8n.
