@@ -71,6 +71,44 @@ async fn an_erased_chat_is_gone_with_all_that_belongs_to_it(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "chat_ws_svc::MIGRATOR")]
+async fn a_message_that_is_being_stored_goes_with_the_erased_chat(pool: PgPool) {
+    let world = World::new(&pool).await;
+    let visitor = Visitor::new(&world.app).await;
+    let mut tx = pool.begin().await.unwrap();
+    // As another replica stores one: under the chat's lock, and not committed yet.
+    sqlx::query(
+        "WITH new AS MATERIALIZED (SELECT gen_random_uuid() AS id), raised AS (
+            UPDATE chat.sessions SET last_seq = last_seq + 1 WHERE id = $1 RETURNING last_seq
+        ), said AS (
+            INSERT INTO chat.entries (session_id, seq, id, kind, audience, sender, body, created_at)
+            SELECT $1, last_seq, new.id, 'message', 'all', 'user', 'hello', now() FROM raised, new
+        )
+        INSERT INTO chat.outbox (id, topic, key, target, headers, body, guarantee, state, next_attempt_at, deadline)
+        SELECT id, 'chat.message', $1, 'default', '{}', 'x', 'at_least_once', 'owed', now() + interval '1 hour',
+            now() + interval '2 hours' FROM new",
+    )
+    .bind(&visitor.session)
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    let path = format!("/api/sessions/{}", visitor.session);
+    let stored = async {
+        let waits = async || {
+            let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            let waiting: i64 = sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap();
+            (waiting > 0).then_some(())
+        };
+        eventually(waits, SOON).await;
+        tx.commit().await.unwrap();
+    };
+    let (erased, ()) = tokio::join!(world.app.as_operator(SAM, Method::DELETE, &path, None), stored);
+    json_of(erased, 200).await;
+    for table in ["sessions", "entries", "outbox"] {
+        assert_eq!(rows(&pool, table).await, 0, "{table}");
+    }
+}
+
+#[sqlx::test(migrator = "chat_ws_svc::MIGRATOR")]
 async fn an_erased_operator_leaves_no_name_and_no_chat_behind(pool: PgPool) {
     let world = World::silent(&pool).await;
     let visitor = Visitor::new(&world.app).await;

@@ -88,6 +88,29 @@ async fn a_resent_message_is_stored_once_and_sent_to_the_bot_once(pool: PgPool) 
 }
 
 #[sqlx::test(migrator = "chat_ws_svc::MIGRATOR")]
+async fn a_chat_that_somebody_has_locked_holds_up_nobody_else(pool: PgPool) {
+    const AT_ONCE: Duration = Duration::from_secs(5);
+    let n8n = silent_bot();
+    let app = replica(&pool, &n8n, &[]).await;
+    let (mut locked, mut free) = (Visitor::new(&app).await, Visitor::new(&app).await);
+    let mut tx = pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM chat.sessions WHERE id = $1 FOR UPDATE")
+        .bind(&locked.session)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    let message = json!({"type": "message", "text": "hello", "clientId": "c1"});
+    locked.send(&message).await;
+    for round in 0..5 {
+        let name = format!("f{round}");
+        let said = tokio::time::timeout(AT_ONCE, free.say("hello", &name)).await;
+        assert!(said.is_ok(), "he waits for a chat that is not his");
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(locked.frame_of("ack").await["clientId"], "c1");
+}
+
+#[sqlx::test(migrator = "chat_ws_svc::MIGRATOR")]
 async fn a_visitor_gets_what_is_sent_to_him_wherever_it_was_posted(pool: PgPool) {
     let n8n = silent_bot();
     let (here, there) = (replica(&pool, &n8n, &[]).await, replica(&pool, &n8n, &[]).await);
