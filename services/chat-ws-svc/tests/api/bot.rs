@@ -18,10 +18,20 @@ async fn the_bot_is_told_what_is_documented_and_its_answer_is_shown(pool: PgPool
         .query("?page=https%3A%2F%2Fexample.com%2Fpage")
         .header("origin", "https://example.com");
     let mut visitor = door.header("user-agent", "Mozilla/5.0").enter(&world.app).await;
-    let id = visitor.say(" Hello <b>you</b>\n", "c1").await;
-    let typing = visitor.frame_of("typing").await;
-    assert_eq!(typing, json!({"type": "typing", "from": "bot", "active": true}));
-    let answer = visitor.frame_of("message").await;
+    visitor
+        .send(&json!({"type": "message", "text": " Hello <b>you</b>\n", "clientId": "c1"}))
+        .await;
+    // The bot begins to write before the ack or after it.
+    let mut frames = vec![visitor.frame().await];
+    while frames.last().is_some_and(|frame| frame["type"] != "message") {
+        frames.push(visitor.frame().await);
+    }
+    let answer = frames.pop().unwrap();
+    let typing = json!({"type": "typing", "from": "bot", "active": true});
+    assert!(frames.contains(&typing), "{frames:?}");
+    let ack = frames.iter().find(|frame| frame["type"] == "ack").unwrap();
+    assert_eq!(ack["clientId"], "c1");
+    let id = &ack["messageId"];
     assert_eq!(
         (&answer["from"], &answer["text"], answer.get("name")),
         (&json!("bot"), &json!("You said:  Hello <b>you</b>\n"), None)
