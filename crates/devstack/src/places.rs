@@ -147,13 +147,17 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_replaced_by_a_free_one() {
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let number = taken.local_addr().unwrap().port();
-        let given = port(Some(number)).unwrap();
-        assert_ne!(given, number);
-        assert!(PORTS.contains(&given));
-        drop(taken);
-        assert_eq!(port(Some(number)).unwrap(), number);
+        // Any other program may take the port in the moment in which it is free.
+        let is_given_back = (0..5).any(|_| {
+            let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let number = taken.local_addr().unwrap().port();
+            let given = port(Some(number)).unwrap();
+            assert_ne!(given, number);
+            assert!(PORTS.contains(&given));
+            drop(taken);
+            port(Some(number)).unwrap() == number
+        });
+        assert!(is_given_back);
     }
 
     #[test]
