@@ -172,15 +172,24 @@ async fn old_chats_are_removed_and_those_that_are_used_stay(pool: PgPool) {
     ] {
         sqlx::query(sql).execute(&pool).await.unwrap();
     }
-    // A further replica begins with a round.
-    let next = crate::ws_client::replica(&pool, &world.n8n, &[]).await;
     let look = || async {
         let old = "SELECT count(*) FROM chat.changes WHERE at < now() - interval '1 hour'";
         let old: i64 = sqlx::query_scalar(old).fetch_one(&pool).await.unwrap();
         (rows(&pool, "sessions").await == 2 && old == 0).then_some(())
     };
-    eventually(look, SOON).await;
-    drop(next);
+    // Each further replica begins with a round; one that meets a lock passes by.
+    let mut is_done = false;
+    for _ in 0..3 {
+        let next = crate::ws_client::replica(&pool, &world.n8n, &[]).await;
+        is_done = tokio::time::timeout(SOON / 3, eventually(look, SOON))
+            .await
+            .is_ok();
+        drop(next);
+        if is_done {
+            break;
+        }
+    }
+    assert!(is_done, "an old chat is there still");
     let left: Vec<String> = sqlx::query_scalar("SELECT id FROM chat.sessions ORDER BY id")
         .fetch_all(&pool)
         .await
