@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::held::Hold;
-use super::worker::{Claimed, guarantee_word};
-use super::{NewDelivery, Outbox, Owed, Reason, Topic};
+use super::worker::{Claimed, guarantee_word, reason_json};
+use super::{NewDelivery, Outbox, Owed, Topic};
 
 /// A row that is not written yet. This process has it in hand: between the commit and [`Outbox::send_now`] nobody may take
 /// it for lost.
@@ -90,7 +90,7 @@ impl Outbox {
             replica: inner.kit.replica.id(),
             willing,
             pause_s: pause.unwrap_or_default().as_secs_f64(),
-            last_error: reason.map(|Reason { code, message }| json!({ "code": code, "message": message })),
+            last_error: reason.map(|reason| reason_json(reason).0),
         };
         // Held from here on: between the commit and `send_now` nobody may take it for lost.
         let hold = inner.held.hold(id, topic);

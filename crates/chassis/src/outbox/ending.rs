@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::worker::reason_json;
 use super::{After, Outcome, Reason};
 
 /// How a row ends. The owner's statement updates it where `id` and `replica` are these and `state` is still `sending`, sets
@@ -28,8 +29,7 @@ impl Ending {
             replica,
             state: word(outcome),
             outcome: record(outcome),
-            last_error: reason(outcome)
-                .map(|Reason { code, message }| json!({ "code": code, "message": message })),
+            last_error: reason(outcome).map(|reason| reason_json(reason.clone()).0),
         }
     }
 }
