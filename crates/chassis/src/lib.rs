@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`service`] (what a service says about itself), [`config`], [`kit`] (what a service is given),
 //! [`lifecycle`], [`db`], [`replicas`], [`outbox`], [`wake`],
-//! [`feed`], [`idempotency`], [`jobs`], [`outbound`], [`http`], [`cli`] (the `main` of all five).
+//! [`feed`], [`idempotency`], [`jobs`], [`retention`], [`outbound`], [`http`], [`cli`] (the `main` of all five).
 
 pub mod app;
 pub mod cli;
@@ -20,6 +20,7 @@ pub mod lifecycle;
 pub mod outbound;
 pub mod outbox;
 pub mod replicas;
+pub mod retention;
 pub mod service;
 pub mod telemetry;
 #[cfg(feature = "testing")]

@@ -81,8 +81,8 @@ async fn what_a_dead_replica_waited_for_is_sent_by_another(pool: PgPool) {
     })
     .await;
     doomed.kill();
-    let _heir = stage.process().await;
     stage.age_replicas().await;
+    let _heir = stage.process().await;
     stage.until_state(id, "answered").await;
     assert_eq!(stage.times("a"), 2);
 }

@@ -1,85 +1,30 @@
 //! Removes what is kept no longer: tasks in which nothing happens any more, tombstones, answers to keyed requests.
 
-use std::time::Duration;
-
-use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::PgConnection;
+pub(super) use switchhook_chassis::retention::INTERVAL;
+use switchhook_chassis::retention::{self, Cutoffs};
 
 use crate::app::AppState;
 use crate::store::upkeep;
 
-/// Time between two rounds.
-pub(super) const INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// Rows of one statement: short locks.
 const BATCH: i64 = 200;
 /// Answers of one statement.
 const RESPONSES: i64 = 5_000;
-/// Statements of one kind in a round.
-const BATCHES: u32 = 100;
-/// How long an erased task is known again.
-const TOMBSTONE_DAYS: i64 = 30;
-
-/// From when on things are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Plan {
-    /// Tasks in which something happened since; nothing where data is kept for ever.
-    tasks: Option<DateTime<Utc>>,
-    tombstones: DateTime<Utc>,
-}
-
-fn plan(now: DateTime<Utc>, retention_days: u32) -> Plan {
-    let back = |days: i64| {
-        now.checked_sub_signed(TimeDelta::days(days))
-            .unwrap_or(DateTime::<Utc>::MIN_UTC)
-    };
-    Plan {
-        tasks: (retention_days > 0).then(|| back(i64::from(retention_days))),
-        tombstones: back(TOMBSTONE_DAYS),
-    }
-}
 
 pub(super) async fn round(state: AppState) -> Result<(), sqlx::Error> {
-    let plan = plan(state.kit.clock.now(), state.kit.settings.retention_days.get());
-    let mut removed = 0;
-    let mut conn = state.kit.pool.acquire().await?;
-    for _ in 0..BATCHES {
-        if state.kit.tasks.stopping().is_cancelled() {
-            break;
-        }
-        let rows = batch(&mut conn, plan).await? + state.keys.prune(&mut conn).await?;
-        removed += rows;
-        if rows == 0 {
-            break;
-        }
-    }
-    if removed > 0 {
-        tracing::info!(removed, "removed what is kept no longer");
-    }
-    Ok(())
+    retention::round(&state.kit, |cutoffs| batch(state.clone(), cutoffs)).await
 }
 
-async fn batch(conn: &mut PgConnection, plan: Plan) -> Result<u64, sqlx::Error> {
-    let mut rows = upkeep::remove_tombstones(conn, plan.tombstones, BATCH).await?;
-    if let Some(cutoff) = plan.tasks {
-        let responses = upkeep::remove_responses(conn, cutoff, RESPONSES).await?;
+async fn batch(state: AppState, cutoffs: Cutoffs) -> Result<u64, sqlx::Error> {
+    let mut conn = state.kit.pool.acquire().await?;
+    let mut rows = upkeep::remove_tombstones(&mut conn, cutoffs.tombstones, BATCH).await?;
+    rows += state.keys.prune(&mut conn).await?;
+    if let Some(cutoff) = cutoffs.data {
+        let responses = upkeep::remove_responses(&mut conn, cutoff, RESPONSES).await?;
         if responses < RESPONSES.unsigned_abs() {
-            rows += upkeep::remove_tasks(conn, cutoff, BATCH).await?;
+            rows += upkeep::remove_tasks(&mut conn, cutoff, BATCH).await?;
         }
         rows += responses;
     }
     Ok(rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn data_is_kept_for_as_many_days_as_are_set() {
-        let now = "2026-03-02T23:30:00Z".parse().unwrap();
-        assert_eq!(plan(now, 30).tasks, Some(now - TimeDelta::days(30)));
-        assert_eq!(plan(now, 30).tombstones, now - TimeDelta::days(30));
-        assert_eq!(plan(now, 0).tasks, None);
-        assert!(plan(now, 36_500).tasks.is_some());
-    }
 }
