@@ -6,14 +6,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::Asset;
+use crate::{Asset, imports};
 
 /// Files of the folder that are not listed, and listed ones that are not in the folder. `prefix` is what the listed
-/// paths have in front of the folder's. An `index.html` is not an asset.
+/// paths have in front of the folder's.
 pub fn differences(folder: &Path, prefix: &str, listed: &[Asset]) -> Vec<String> {
     let mut found = BTreeSet::new();
     collect(folder, prefix, &mut found);
-    found.remove(&format!("{prefix}index.html"));
     let known: BTreeSet<String> = listed.iter().map(|asset| asset.path.to_owned()).collect();
     let unlisted = found
         .difference(&known)
@@ -47,7 +46,7 @@ pub fn foreign_addresses(assets: &[Asset]) -> Vec<String> {
         .collect()
 }
 
-/// The same for one file, such as an `index.html`.
+/// The same for one file.
 pub fn foreign_in(name: &str, bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
     let lines = text.lines().enumerate();
@@ -90,49 +89,13 @@ pub fn dangling_imports(assets: &[Asset], others: &[Asset]) -> Vec<String> {
         .filter(|asset| asset.mime.starts_with("text/javascript"));
     scripts
         .flat_map(|asset| {
-            imports_of(asset)
+            imports::of(asset)
                 .into_iter()
-                .map(move |import| (asset.path, import))
+                .map(move |(path, import)| (asset.path, path, import))
         })
-        .filter(|(from, import)| !known.contains(resolve(from, import).as_str()))
-        .map(|(from, import)| format!("{from} imports {import}, which is not served"))
+        .filter(|(_, path, _)| !known.contains(path.as_str()))
+        .map(|(from, _, import)| format!("{from} imports {import}, which is not served"))
         .collect()
-}
-
-/// What a script imports, as it names it.
-fn imports_of(asset: &Asset) -> Vec<String> {
-    let text = String::from_utf8_lossy(asset.bytes);
-    let quotes = [
-        ("from '", '\''),
-        ("import '", '\''),
-        ("import('", '\''),
-        ("from\"", '"'),
-    ];
-    quotes
-        .iter()
-        .flat_map(|(start, end)| {
-            text.split(start)
-                .skip(1)
-                .filter_map(|rest| rest.split(*end).next())
-        })
-        .filter(|import| import.starts_with('.'))
-        .map(str::to_owned)
-        .collect()
-}
-
-fn resolve(from: &str, import: &str) -> String {
-    let mut parts: Vec<&str> = from.split('/').collect();
-    parts.pop();
-    for step in import.split('/') {
-        match step {
-            "." => {}
-            ".." => {
-                parts.pop();
-            }
-            name => parts.push(name),
-        }
-    }
-    parts.join("/")
 }
 
 #[cfg(test)]

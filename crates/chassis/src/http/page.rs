@@ -30,13 +30,13 @@ const REVALIDATE: &str = "no-cache";
 /// A file with the tag of its content.
 struct File {
     mime: &'static str,
-    bytes: &'static [u8],
+    bytes: Bytes,
     tag: EntityTag,
 }
 
 impl File {
-    fn new(mime: &'static str, bytes: &'static [u8]) -> Self {
-        let digest = Sha256::digest(bytes);
+    fn new(mime: &'static str, bytes: Bytes) -> Self {
+        let digest = Sha256::digest(&bytes);
         Self {
             mime,
             bytes,
@@ -56,13 +56,13 @@ pub(crate) struct Files {
 impl Files {
     /// `settings` is what the service tells its page.
     pub(crate) fn new(page: &Page, settings: Map<String, Value>) -> Self {
-        let of = |asset: &'static Asset| (asset.path, File::new(asset.mime, asset.bytes));
+        let of = |asset: &'static Asset| (asset.path, File::new(asset.mime, Bytes::from_static(asset.bytes)));
         let assets = switchhook_pages::shared()
             .iter()
             .chain(page.assets)
             .map(of)
             .collect();
-        let index = File::new("text/html; charset=utf-8", page.index);
+        let index = File::new("text/html; charset=utf-8", page.document().into());
         Self {
             index: Arc::new(index),
             assets: Arc::new(assets),
@@ -107,7 +107,7 @@ fn serve(request: &HttpRequest, file: &File) -> HttpResponse {
     } else {
         response
             .insert_header((header::CONTENT_TYPE, file.mime))
-            .body(Bytes::from_static(file.bytes))
+            .body(file.bytes.clone())
     }
 }
 

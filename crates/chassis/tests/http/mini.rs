@@ -85,7 +85,10 @@ impl Program for Mini {
             bytes: b"1;",
         }];
         switchhook_pages::Page {
-            index: b"<!doctype html><title>Minis</title>",
+            title: "Minis",
+            description: "Small things.",
+            styles: &["tokens.css"],
+            cards: &[],
             assets: ASSETS,
         }
     }
