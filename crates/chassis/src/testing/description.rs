@@ -16,19 +16,21 @@ impl<P: Program> TestApp<P> {
     }
 }
 
-/// The described addresses are those of the URL table (`routes.rs`, as text), each with the described methods.
+/// The described addresses are those of the URL table (`routes.rs`, as text), each with the described methods. `prefixes` are
+/// what the service's own addresses begin with.
 ///
 /// # Panics
 /// When they differ.
-pub async fn assert_routed<P: Program>(app: &TestApp<P>, table: &str) {
+pub async fn assert_routed<P: Program>(app: &TestApp<P>, table: &str, prefixes: &[&str]) {
+    let is_own = |path: &str| prefixes.iter().any(|prefix| path.starts_with(prefix));
     let description = app.description().await;
-    let documented = methods_by_path(&description);
+    let documented = methods_by_path(&description, is_own);
     let routed: BTreeSet<&str> = table
         .split("resource(\"")
         .skip(1)
         .filter_map(|rest| rest.split_once('"'))
         .map(|(path, _)| path)
-        .filter(|path| path.starts_with("/api/"))
+        .filter(|path| is_own(path))
         .collect();
     assert_eq!(documented.keys().copied().collect::<BTreeSet<_>>(), routed);
     for (path, methods) in documented {
@@ -46,9 +48,9 @@ pub async fn assert_routed<P: Program>(app: &TestApp<P>, table: &str) {
     }
 }
 
-fn methods_by_path(description: &Value) -> BTreeMap<&str, BTreeSet<String>> {
+fn methods_by_path(description: &Value, is_own: impl Fn(&str) -> bool) -> BTreeMap<&str, BTreeSet<String>> {
     let paths = description["paths"].as_object().into_iter().flatten();
-    let own = paths.filter(|(path, _)| path.starts_with("/api/"));
+    let own = paths.filter(|(path, _)| is_own(path));
     own.map(|(path, item)| {
         let methods = item.as_object().into_iter().flatten();
         (
@@ -66,6 +68,28 @@ fn with_an_id(path: &str) -> String {
         false => part,
     });
     parts.collect::<Vec<_>>().join("/")
+}
+
+/// The value with a word in the place of each text that differs from run to run: the word, and the fields that get it.
+pub fn stable(mut value: Value, words: &[(&str, &[&str])]) -> Value {
+    hide(&mut value, words);
+    value
+}
+
+fn hide(value: &mut Value, words: &[(&str, &[&str])]) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let word = words.iter().find(|(_, names)| names.contains(&name.as_str()));
+                match (word, &value) {
+                    (Some((word, _)), Value::String(_)) => *value = Value::from(*word),
+                    _ => hide(value, words),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| hide(item, words)),
+        _ => {}
+    }
 }
 
 /// The description is complete enough that a client can be generated from it. `open` are the operations that ask for no
