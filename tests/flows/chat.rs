@@ -10,6 +10,7 @@ use devstack::Stack;
 use e2e::people::client;
 use e2e::visitors::{Came, Visitor};
 use e2e::waiting::eventually;
+use futures_util::{StreamExt, stream};
 use rand::Rng;
 use rand::distr::uniform::SampleUniform;
 use reqwest::Client;
@@ -21,9 +22,9 @@ use crate::HEAVY;
 
 const CHAT: &str = "chat-ws-svc";
 /// Visitors, where `CHAT_VISITORS` does not say it.
-const VISITORS: usize = 300;
-/// Time between two messages of a visitor.
-const PAUSE: std::ops::Range<u64> = 4_000..8_000;
+const VISITORS: usize = 2_000;
+/// Time between two messages of a visitor, for each visitor that there is: whatever their number, they write as much.
+const PAUSE_EACH_MS: std::ops::Range<u64> = 8..16;
 /// How long a client waits before it comes back, at most.
 const BACK_WITHIN_MS: u64 = 2_000;
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -32,6 +33,8 @@ const SHUTDOWN: &str = "20s";
 /// At most a tenth of the visitors is sent away a second. When they come back is their own matter: on a machine that other
 /// tests keep busy, what was due in several seconds falls into one. The figures that are printed tell how it was.
 const BUNCHING: usize = 3;
+/// Chats that the test begins, ends and reads at a time.
+const AT_ONCE: usize = 16;
 /// A killed replica is judged dead ten seconds after its last beat.
 const JUDGED_WITHIN: Duration = Duration::from_secs(40);
 
@@ -153,12 +156,13 @@ impl Machine {
 async fn live(
     mut visitor: Visitor,
     replicas: Vec<String>,
+    pause: std::ops::Range<u64>,
     over: Arc<AtomicBool>,
     complete: Arc<AtomicUsize>,
 ) -> Visitor {
     let mut at = drawn(0..replicas.len());
     let mut counted = false;
-    let mut next_at = Instant::now() + Duration::from_millis(drawn(0..PAUSE.end));
+    let mut next_at = Instant::now() + Duration::from_millis(drawn(0..pause.end));
     loop {
         if !visitor.is_connected() {
             // Another one than the last time, first.
@@ -176,12 +180,12 @@ async fn live(
             counted = true;
             complete.fetch_add(1, Ordering::SeqCst);
         }
-        let pause = next_at
+        let rest = next_at
             .saturating_duration_since(Instant::now())
             .min(Duration::from_secs(1));
         let came = tokio::select! {
             came = visitor.read() => Some(came),
-            () = tokio::time::sleep(pause) => None,
+            () = tokio::time::sleep(rest) => None,
         };
         match came {
             Some(Came::Ended(code)) => {
@@ -193,7 +197,7 @@ async fn live(
             None if writing && next_at <= Instant::now() => {
                 let text = format!("{} writes {}", visitor.name, visitor.acked.len());
                 visitor.say(&text).await;
-                next_at = Instant::now() + Duration::from_millis(drawn(PAUSE));
+                next_at = Instant::now() + Duration::from_millis(drawn(pause.clone()));
             }
             None => {}
         }
@@ -241,19 +245,24 @@ async fn both_replicas_are_restarted_under_traffic_and_everybody_has_everything_
     let _alone = HEAVY.lock().await;
     let stack = stack().await;
     let (machine, replicas, count) = (Machine::of(&stack), sockets(&stack), visitors());
-    let mut crowd = Vec::new();
-    for nth in 0..count {
-        let mut visitor = Visitor::new(format!("v{nth}"));
-        visitor.connect(&replicas[nth % 2]).await.unwrap();
-        crowd.push(visitor);
-    }
+    let coming = (0..count).map(|nth| {
+        let replica = replicas[nth % 2].clone();
+        async move {
+            let mut visitor = Visitor::new(format!("v{nth}"));
+            visitor.connect(&replica).await.unwrap();
+            visitor
+        }
+    });
+    let crowd: Vec<Visitor> = stream::iter(coming).buffered(AT_ONCE).collect().await;
     let chats: Vec<String> = crowd.iter().map(|visitor| visitor.session.clone()).collect();
     let (over, complete) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let pause = PAUSE_EACH_MS.start * count as u64..PAUSE_EACH_MS.end * count as u64;
     let mut living = JoinSet::new();
     for visitor in crowd {
         living.spawn(live(
             visitor,
             replicas.clone(),
+            pause.clone(),
             Arc::clone(&over),
             Arc::clone(&complete),
         ));
@@ -286,20 +295,26 @@ async fn both_replicas_are_restarted_under_traffic_and_everybody_has_everything_
     })
     .await;
     // The bot answers each message, and then comes the end.
-    for (nth, chat) in chats.iter().enumerate() {
-        eventually("the bot has answered", PATIENCE, || async {
-            let transcript = machine.transcript(chat).await;
-            let from = |who: &str| transcript.iter().filter(|item| item["from"] == who).count();
-            (from("bot") >= from("user")).then_some(())
-        })
+    let ending = stream::iter(chats.iter().enumerate());
+    ending
+        .for_each_concurrent(AT_ONCE, |(nth, chat)| end(&machine, nth, chat))
         .await;
-        machine.sent(chat, "the end", &format!("end-{nth}")).await;
-    }
     let crowd = tokio::time::timeout(PATIENCE, living.join_all())
         .await
         .expect("everybody has the end");
     judge(&stack, &machine, &crowd, &sent, begun).await;
     stack.stop().await.unwrap();
+}
+
+/// Waits for the bot's last answer, and says that nothing more comes.
+async fn end(machine: &Machine, nth: usize, chat: &str) {
+    eventually("the bot has answered", PATIENCE, || async {
+        let transcript = machine.transcript(chat).await;
+        let from = |who: &str| transcript.iter().filter(|item| item["from"] == who).count();
+        (from("bot") >= from("user")).then_some(())
+    })
+    .await;
+    machine.sent(chat, "the end", &format!("end-{nth}")).await;
 }
 
 #[allow(clippy::print_stdout, reason = "the counts are what the test is for")]
@@ -321,10 +336,13 @@ async fn judge(
     }
     let (mut written, mut answered, mut pushed) = (0, 0, 0);
     let (mut returns, mut ends) = (Vec::new(), Vec::new());
-    for visitor in crowd {
+    let judging = crowd.iter().map(|visitor| {
         let asked = asked.remove(&visitor.session).unwrap_or_default();
         let sent = sent.get(&visitor.session).map_or(&[][..], Vec::as_slice);
-        let [own, bot, operators] = judge_one(machine, visitor, &asked, sent).await;
+        async move { judge_one(machine, visitor, &asked, sent).await }
+    });
+    let judged: Vec<[usize; 3]> = stream::iter(judging).buffered(AT_ONCE).collect().await;
+    for (visitor, [own, bot, operators]) in crowd.iter().zip(judged) {
         written += own;
         answered += bot;
         pushed += operators;

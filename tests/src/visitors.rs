@@ -65,6 +65,11 @@ impl Visitor {
         }
     }
 
+    /// What he resumes with; empty before he was let in.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Whether he is connected.
     pub fn is_connected(&self) -> bool {
         self.socket.is_some()

@@ -28,6 +28,7 @@ use crate::hub::Hub;
 use crate::log::{Log, Replies};
 use crate::operators::Operators;
 use crate::registry::Registry;
+use crate::warm::Warm;
 use crate::{jobs, migrations, page, routes, store, ws};
 
 /// What handlers, sockets and jobs work with.
@@ -40,6 +41,8 @@ pub struct AppState {
     /// Writes what visitors and bots say.
     pub(crate) log: Log,
     pub(crate) keys: Keys,
+    /// A connection for `send-message`.
+    pub(crate) warm: Warm,
     /// The sockets of this process.
     pub(crate) hub: Hub,
     /// Who holds which chat, and how to reach him.
@@ -142,6 +145,7 @@ impl Program for ChatWsSvc {
             log: Log::new(&kit, &outbox, replies, settings.visitor_rate.get()),
             outbox,
             keys: Keys::new(kit.service),
+            warm: Warm::new(&kit.pool),
             begun: Instant::now(),
             ws: Arc::default(),
             settings,

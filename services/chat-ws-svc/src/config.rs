@@ -191,6 +191,11 @@ impl Channels {
         self.0.0.get(name)
     }
 
+    /// The channel of that name, with the name as all of its chats share it.
+    pub fn find(&self, name: &ChannelName) -> Option<(&ChannelName, &Channel)> {
+        self.0.0.get_key_value(name)
+    }
+
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = (&ChannelName, &Channel)> {
         self.0.channels()

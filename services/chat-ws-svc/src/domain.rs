@@ -12,5 +12,6 @@ pub mod ids;
 pub mod operator;
 pub mod preview;
 pub mod session;
+mod shared;
 pub mod shown;
 pub mod snapshot;

@@ -2,7 +2,7 @@
 //! any time, on any number of replicas.
 //!
 //! Reading order: [`domain`] (the rules, pure), [`protocol`] (the frames), [`routes`] (the HTTP API in one place), [`store`]
-//! (SQL), [`log`] (what shares commits), [`ws`] (the sockets), [`hub`] and [`registry`] (who holds which chat), [`clients`] (what is sent to n8n and what
+//! (SQL), [`log`] (what shares commits), [`warm`] (a connection that is kept for a moment), [`ws`] (the sockets), [`hub`] and [`registry`] (who holds which chat), [`clients`] (what is sent to n8n and what
 //! becomes of it), [`operators`] (the operators' streams), [`jobs`], [`app`] (how it fits together), [`config`], [`error`].
 
 pub mod app;
@@ -19,6 +19,7 @@ pub mod protocol;
 pub(crate) mod registry;
 pub(crate) mod routes;
 pub(crate) mod store;
+pub(crate) mod warm;
 pub mod ws;
 
 use sqlx::migrate::Migrator;

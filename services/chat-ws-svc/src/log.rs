@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use sqlx::PgPool;
 use switchhook_chassis::group_commit::{GroupCommit, Limits, Work};
 use switchhook_chassis::kit::Kit;
-use switchhook_chassis::outbox::Outbox;
+use switchhook_chassis::outbox::{Draft, Outbox};
 
 use crate::store::replies::{self, NewReply, Placed};
-use crate::store::visitor::{self, NewMessage, StoredMessage, Written};
+use crate::store::visitor::{self, NewMessage, Written};
 
 /// Messages, or answers, of one commit; their weight is in bytes of text.
 const LIMITS: Limits = Limits {
@@ -83,17 +83,19 @@ impl Work for Messages {
     type Outcome = Written;
 
     async fn together(&self, items: &[NewMessage]) -> Result<Vec<Written>, sqlx::Error> {
-        visitor::store(&self.pool, items, self.visitor_rate).await
+        let is_willing = |draft: &Draft| self.outbox.is_willing(draft);
+        visitor::store(&self.pool, items, self.visitor_rate, is_willing).await
     }
 
     fn afterwards(&self, items: Vec<NewMessage>, written: &[Result<Written, sqlx::Error>]) {
         for (new, written) in items.into_iter().zip(written) {
-            if let Ok(Written::Stored(StoredMessage {
-                sending: Some(sending),
-                ..
-            })) = written
-            {
-                self.outbox.send_now(self.outbox.written(new.draft, *sending));
+            let sending = match written {
+                Ok(Written::Stored(stored)) => stored.sending,
+                Ok(Written::LeftBehind) => Some(true),
+                Ok(Written::Busy | Written::Refused) | Err(_) => None,
+            };
+            if let Some(sending) = sending {
+                self.outbox.send_now(self.outbox.written(new.draft, sending));
             }
         }
     }

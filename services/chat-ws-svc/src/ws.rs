@@ -5,7 +5,9 @@
 mod accept;
 mod catch_up;
 mod connection;
+mod display;
 pub mod echo;
+mod handshakes;
 mod heartbeat;
 mod opening;
 mod origin;
@@ -23,6 +25,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::app::AppState;
 use crate::protocol;
+use handshakes::Handshakes;
 use heartbeat::Rhythm;
 use origin::OwnPages;
 use places::Places;
@@ -87,6 +90,7 @@ pub(crate) struct Context {
     rhythm: Rhythm,
     max_chars: usize,
     frame_bytes: usize,
+    handshakes: Arc<Handshakes>,
     places: Arc<Places>,
     /// Connections of the pool for what visitors read: those who come back after an outage, all at once, wait here in
     /// turn, and not so long for the pool that it gives up on them.
@@ -108,6 +112,7 @@ impl Context {
             rhythm: Rhythm::new(settings.ping_interval.0, settings.idle_timeout.0),
             max_chars,
             frame_bytes: protocol::frame_bytes(max_chars),
+            handshakes: Arc::default(),
             places,
             reading: Semaphore::new((connections / 2).max(1)),
         })
@@ -147,13 +152,14 @@ async fn listen(ctx: Arc<Context>, listener: TcpListener) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((tcp, peer)) => match ctx.places.take() {
-                Some(place) => {
-                    let visit = connection::serve(Arc::clone(&ctx), tcp, peer, place);
-                    ctx.state.kit.tasks.spawn(visit);
-                }
-                None => drop(tcp),
-            },
+            Ok((tcp, peer)) => {
+                let room = ctx.handshakes.room();
+                let Some(handshake) = stopping.run_until_cancelled(room).await else {
+                    return;
+                };
+                let visit = connection::serve(Arc::clone(&ctx), tcp, peer, handshake);
+                ctx.state.kit.tasks.spawn(visit);
+            }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

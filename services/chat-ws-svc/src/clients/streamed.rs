@@ -1,6 +1,6 @@
 //! An answer while it comes: the visitor sees that the bot writes, and the pieces of a streamed answer as they arrive.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,10 +17,12 @@ use crate::registry::Registry;
 
 /// Time between two pieces that are shown: 20 a second.
 const PACE: Duration = Duration::from_millis(50);
+/// Answers that are remembered: twice as many as are under way. Of those whose chat was erased meanwhile nobody tells the end.
+const REMEMBERED: usize = 4_000;
 
 /// The answers that are under way in this process, by the delivery that they answer.
 #[derive(Clone, Default)]
-pub(super) struct Streams(Arc<Mutex<HashMap<Uuid, Shown>>>);
+pub(super) struct Streams(Arc<Mutex<BTreeMap<Uuid, Shown>>>);
 
 /// What a visitor has been shown of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +50,17 @@ impl Streams {
         }
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<Uuid, Shown>> {
+    /// A piece of an answer is shown, perhaps the first.
+    fn begun(&self, delivery: Uuid, shown: Shown) {
+        let mut open = self.open();
+        open.entry(delivery).or_insert(shown);
+        if open.len() > REMEMBERED {
+            // Their ids are in the order of their beginnings.
+            open.pop_first();
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeMap<Uuid, Shown>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -126,7 +138,7 @@ impl Listener for Answering {
             session: self.session.clone(),
             message: showing.message,
         };
-        self.streams.open().entry(self.delivery).or_insert(shown);
+        self.streams.begun(self.delivery, shown);
         showing.ready.push_str(&piece);
         if showing.scheduled {
             return;

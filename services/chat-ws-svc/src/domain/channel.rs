@@ -1,13 +1,14 @@
 //! The channel of a chat: whose visitors they are.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 /// The name of a channel: 1..=64 characters of `[A-Za-z0-9._-]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct ChannelName(String);
+pub struct ChannelName(#[serde(with = "super::shared")] Arc<str>);
 
 impl ChannelName {
     /// Longest name.
@@ -18,13 +19,12 @@ impl ChannelName {
     /// Checks length and characters.
     pub fn parse(text: &str) -> Option<Self> {
         let sound = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        ((1..=Self::MAX_CHARS).contains(&text.len()) && text.bytes().all(sound))
-            .then(|| Self(text.to_owned()))
+        ((1..=Self::MAX_CHARS).contains(&text.len()) && text.bytes().all(sound)).then(|| Self(text.into()))
     }
 
     /// Whether it is the one of whoever names none.
     pub fn is_default(&self) -> bool {
-        self.0 == Self::DEFAULT
+        &*self.0 == Self::DEFAULT
     }
 
     /// The name.
@@ -35,7 +35,7 @@ impl ChannelName {
 
 impl Default for ChannelName {
     fn default() -> Self {
-        Self(Self::DEFAULT.to_owned())
+        Self(Self::DEFAULT.into())
     }
 }
 

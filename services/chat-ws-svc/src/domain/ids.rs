@@ -1,6 +1,7 @@
 //! Typed ids of chats and messages, and the token that resumes a chat.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 /// The id of a chat: `cw-<unix ms>-<random>`. It is no secret, and ids sort by their moment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SessionId(String);
+pub struct SessionId(#[serde(with = "super::shared")] Arc<str>);
 
 impl SessionId {
     const PREFIX: &str = "cw-";
@@ -32,7 +33,7 @@ impl SessionId {
             id.extend(digit);
             rest /= 36;
         }
-        Self(id)
+        Self(id.into())
     }
 
     /// Takes an id in its one written form.
@@ -44,7 +45,7 @@ impl SessionId {
             && !random.is_empty()
             && is_word(random)
             && text.len() <= Self::MAX_BYTES;
-        sound.then(|| Self(text.to_owned()))
+        sound.then(|| Self(text.into()))
     }
 
     /// An id that all chats which began before `at` sort before.

@@ -6,6 +6,8 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::Serialize;
 use serde_json::{Value, json};
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
 use switchhook_chassis::db;
 use switchhook_chassis::http::failures::{Always, Guarded, WithBody};
 use switchhook_chassis::http::{Failure, FromN8n};
@@ -233,7 +235,7 @@ impl New {
         }
     }
 
-    fn sending<'a>(&'a self, session: &'a SessionId, rate: u32) -> Sending<'a> {
+    fn sending<'a>(&'a self, state: &AppState, session: &'a SessionId) -> Sending<'a> {
         Sending {
             session,
             channels: self.channels.as_deref(),
@@ -241,8 +243,19 @@ impl New {
             message: &self.message,
             author: self.author.as_deref(),
             even_offline: self.even_offline,
-            rate,
+            replica: state.kit.replica.id(),
+            rate: state.settings.send_message_rate.get(),
             at: self.at,
+        }
+    }
+
+    fn entry(&self, stored: Stored) -> Entry {
+        Entry {
+            seq: stored.seq,
+            id: self.id,
+            at: self.at,
+            audience: stored.audience,
+            kind: EntryKind::Message(self.message.clone()),
         }
     }
 
@@ -271,26 +284,27 @@ impl New {
 async fn take(state: AppState, new: New) -> Result<Answer, Failure> {
     let stored = tokio::time::timeout(db::WORK_LIMIT, store(&state, &new)).await;
     match stored.map_err(|_elapsed| db::unavailable())?? {
-        Outcome::Stored(session, stored) => Ok(tell(&state, &new, &session, stored).await),
+        Outcome::Stored(session, stored, conn) => {
+            state.hub.publish(&session, &new.entry(stored));
+            // The sockets here go first: everybody waits for them, and whatever else follows from the message wants the same
+            // processors.
+            tokio::task::yield_now().await;
+            state.warm.keep(conn);
+            Ok(tell(&state, &new, &session, stored).await)
+        }
         Outcome::Answered(answer) => Ok(answer),
     }
 }
 
-/// Tells everybody of a message that is stored.
+/// Tells everybody else of a message that is stored, and whether the visitor has it.
 async fn tell(state: &AppState, new: &New, session: &SessionId, stored: Stored) -> Answer {
-    let entry = Entry {
-        seq: stored.seq,
-        id: new.id,
-        at: new.at,
-        audience: stored.audience,
-        kind: EntryKind::Message(new.message.clone()),
-    };
     tracing::info!(session = %session, message = %new.id, "a message to a visitor was stored");
-    state.hub.publish(session, &entry);
-    state.operators.changed();
     let answer = |delivered| new.answer(session, stored.audience, delivered);
     let told = tokio::time::timeout(AFTERWARDS, async {
-        let told = state.registry.tell(session, stored.seq).await;
+        let told = state
+            .registry
+            .tell(session, stored.seq, stored.held_elsewhere)
+            .await;
         let answer = answer(told.flushed && stored.audience == Audience::All);
         if let (200, Some(keyed)) = (answer.status, &new.keyed) {
             amend(state, keyed, &answer).await;
@@ -301,23 +315,24 @@ async fn tell(state: &AppState, new: &New, session: &SessionId, stored: Stored) 
 }
 
 enum Outcome {
-    Stored(SessionId, Stored),
+    /// By this connection.
+    Stored(SessionId, Stored, PoolConnection<Postgres>),
     /// The request was done before, or there is nobody left to tell.
     Answered(Answer),
 }
 
 /// Stores the message, and that it is not delivered yet as the answer to its key. Without a key it is one statement.
 async fn store(state: &AppState, new: &New) -> Result<Outcome, Error> {
-    let mut conn = state.kit.pool.acquire().await?;
+    let mut conn = state.warm.acquire().await?;
     let Some(session) = SessionId::parse(&new.session) else {
         return Err(nobody(&mut conn, new).await?);
     };
-    let sending = new.sending(&session, state.settings.send_message_rate.get());
+    let sending = new.sending(state, &session);
     let Some(keyed) = &new.keyed else {
-        return match sending::store(&mut conn, &sending).await? {
-            Some(stored) => Ok(Outcome::Stored(session, stored)),
-            None => refused(&mut conn, new, &sending).await,
+        let Some(stored) = sending::store(&mut conn, &sending).await? else {
+            return refused(&mut conn, new, &sending).await;
         };
+        return Ok(Outcome::Stored(session, stored, conn));
     };
     let mut tx = sqlx::Connection::begin(&mut *conn).await?;
     if let Some(answer) = state.keys.claim(&mut tx, keyed).await? {
@@ -331,7 +346,7 @@ async fn store(state: &AppState, new: &New) -> Result<Outcome, Error> {
         .record(&mut tx, keyed, &new.answer(&session, stored.audience, false))
         .await?;
     tx.commit().await?;
-    Ok(Outcome::Stored(session, stored))
+    Ok(Outcome::Stored(session, stored, conn))
 }
 
 /// Why it was not stored.
@@ -361,8 +376,10 @@ async fn nobody(conn: &mut sqlx::PgConnection, new: &New) -> Result<Error, Error
 /// Who repeats the request learns that it was delivered. After storing there is never an error.
 async fn amend(state: &AppState, keyed: &Keyed, answer: &Answer) {
     let amended = async {
-        let mut conn = state.kit.pool.acquire().await?;
-        state.keys.record(&mut conn, keyed, answer).await
+        let mut conn = state.warm.acquire().await?;
+        state.keys.record(&mut conn, keyed, answer).await?;
+        state.warm.keep(conn);
+        Ok::<(), sqlx::Error>(())
     };
     if let Err(error) = amended.await {
         tracing::warn!(%error, "a repeated request will hear that its message is not delivered yet");

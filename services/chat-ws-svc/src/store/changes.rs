@@ -45,6 +45,9 @@ pub(crate) struct Page {
 }
 
 /// The entries that `to` sees and `from` does not, in the order in which they stand in their chats.
+///
+/// `from` does not see what was under way then, which it names, nor what began later. Nothing else is looked at: one
+/// transaction that stays open for an hour must not make each of these reads go through what the hour brought.
 pub(crate) async fn entries(
     conn: &mut PgConnection,
     from: &Snapshot,
@@ -53,13 +56,21 @@ pub(crate) async fn entries(
     limit: i64,
 ) -> Result<Page, sqlx::Error> {
     let rows = sqlx::query!(
-        r#"SELECT tx::text AS "tx!", session_id, seq, id, kind, audience, sender, name, body, mode, client_id, created_at
-        FROM chat.entries
-        WHERE tx >= pg_snapshot_xmin($1::text::pg_snapshot) AND tx < pg_snapshot_xmax($2::text::pg_snapshot)
-            AND pg_visible_in_snapshot(tx, $2::text::pg_snapshot)
-            AND NOT pg_visible_in_snapshot(tx, $1::text::pg_snapshot)
-            AND ($3::text IS NULL OR (tx, session_id, seq) > ($3::text::xid8, $4, $5))
-        ORDER BY tx, session_id, seq LIMIT $6"#,
+        r#"SELECT e.tx::text AS "tx!", session_id AS "session_id!", seq AS "seq!", id AS "id!", kind AS "kind!",
+            audience AS "audience!", sender, name, body, mode, client_id, created_at AS "created_at!"
+        FROM (
+            (SELECT * FROM chat.entries
+            WHERE tx = ANY(ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot)))
+                AND pg_visible_in_snapshot(tx, $2::text::pg_snapshot)
+                AND ($3::text IS NULL OR (tx, session_id, seq) > ($3::text::xid8, $4, $5))
+            ORDER BY tx, session_id, seq LIMIT $6)
+            UNION ALL
+            (SELECT * FROM chat.entries
+            WHERE tx >= pg_snapshot_xmax($1::text::pg_snapshot) AND tx < pg_snapshot_xmax($2::text::pg_snapshot)
+                AND pg_visible_in_snapshot(tx, $2::text::pg_snapshot)
+                AND ($3::text IS NULL OR (tx, session_id, seq) > ($3::text::xid8, $4, $5))
+            ORDER BY tx, session_id, seq LIMIT $6)
+        ) AS e ORDER BY e.tx, e.session_id, e.seq LIMIT $6"#,
         from.as_str(),
         to.as_str(),
         after.map(|place| place.tx.as_str()),
@@ -113,11 +124,13 @@ pub(crate) async fn changed(
 ) -> Result<Vec<Changed>, sqlx::Error> {
     sqlx::query_as!(
         Changed,
-        "SELECT session_id, max(channel) AS channel FROM chat.changes
-        WHERE tx >= pg_snapshot_xmin($1::text::pg_snapshot) AND tx < pg_snapshot_xmax($2::text::pg_snapshot)
-            AND pg_visible_in_snapshot(tx, $2::text::pg_snapshot)
-            AND NOT pg_visible_in_snapshot(tx, $1::text::pg_snapshot)
-        GROUP BY session_id ORDER BY max(at) DESC LIMIT $3",
+        r#"SELECT session_id AS "session_id!", max(channel) AS channel FROM (
+            SELECT * FROM chat.changes WHERE tx = ANY(ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot)))
+            UNION ALL
+            SELECT * FROM chat.changes
+            WHERE tx >= pg_snapshot_xmax($1::text::pg_snapshot) AND tx < pg_snapshot_xmax($2::text::pg_snapshot)
+        ) AS c WHERE pg_visible_in_snapshot(tx, $2::text::pg_snapshot)
+        GROUP BY session_id ORDER BY max(at) DESC LIMIT $3"#,
         from.as_str(),
         to.as_str(),
         limit

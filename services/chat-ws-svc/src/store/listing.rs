@@ -46,30 +46,55 @@ pub(crate) struct Found {
     pub(crate) ids: Vec<String>,
 }
 
-/// Finds chats that fulfil a condition, which is a literal so that each has a plan of its own.
-macro_rules! find {
+/// Greater than every id of a chat.
+const BEYOND: &str = "cx";
+
+/// Finds the page of chats that fulfil a condition, which is a literal so that each has a plan of its own. Nothing is read
+/// of the others but to count them.
+macro_rules! page {
     ($conn:expr, $asked:expr, $condition:literal) => {
+        sqlx::query_as!(
+            Found,
+            r#"SELECT (SELECT count(*) FROM chat.sessions WHERE "#
+                + $condition
+                + r#" AND ($1::text[] IS NULL OR channel = ANY($1)))
+                AS "count!",
+                ARRAY(
+                    SELECT id FROM chat.sessions WHERE "#
+                + $condition
+                + r#" AND ($1::text[] IS NULL OR channel = ANY($1))
+                    AND id < $2 ORDER BY id DESC LIMIT $3
+                ) AS "ids!""#,
+            $asked.channels,
+            $asked.before.unwrap_or(BEYOND),
+            $asked.limit
+        )
+        .fetch_one($conn)
+        .await
+    };
+}
+
+/// As [`page!`], of those in which the words are said.
+macro_rules! search {
+    ($conn:expr, $asked:expr, $words:expr, $condition:literal) => {
         sqlx::query_as!(
             Found,
             r#"WITH matching AS MATERIALIZED (
                 SELECT s.id FROM (
                     SELECT * FROM chat.sessions WHERE "# + $condition + r#" AND ($1::text[] IS NULL OR channel = ANY($1))
-                    ORDER BY id DESC LIMIT CASE WHEN $2::text IS NOT NULL THEN $5::bigint END
+                    ORDER BY id DESC LIMIT $5
                 ) s
-                WHERE $2::text IS NULL
-                    OR position(lower($2) IN lower(concat_ws(' ', s.id, s.origin, s.referer, s.operator_name))) > 0
+                WHERE position(lower($2) IN lower(concat_ws(' ', s.id, s.origin, s.referer, s.operator_name))) > 0
                     OR EXISTS (
                         SELECT FROM chat.entries e
                         WHERE e.session_id = s.id AND e.kind = 'message' AND position(lower($2) IN lower(e.body)) > 0
                     )
             )
             SELECT (SELECT count(*) FROM matching) AS "count!",
-                ARRAY(
-                    SELECT id FROM matching WHERE $3::text IS NULL OR id < $3 ORDER BY id DESC LIMIT $4
-                ) AS "ids!""#,
+                ARRAY(SELECT id FROM matching WHERE id < $3 ORDER BY id DESC LIMIT $4) AS "ids!""#,
             $asked.channels,
-            $asked.words,
-            $asked.before,
+            $words,
+            $asked.before.unwrap_or(BEYOND),
             $asked.limit,
             SEARCHED
         )
@@ -80,12 +105,30 @@ macro_rules! find {
 
 /// Finds the chats of a page.
 pub(crate) async fn find(conn: &mut PgConnection, asked: &Asked<'_>) -> Result<Found, sqlx::Error> {
+    if let Some(words) = asked.words {
+        return search(conn, asked, words).await;
+    }
     match asked.which {
-        Which::Connected => find!(conn, asked, "id IN (SELECT session_id FROM chat.holders)"),
-        Which::All => find!(conn, asked, "true"),
-        Which::Waiting => find!(conn, asked, "mode = 'operator' AND operator_id IS NULL"),
-        Which::Operator => find!(conn, asked, "mode = 'operator' AND operator_id IS NOT NULL"),
-        Which::Flagged => find!(conn, asked, "flagged_at IS NOT NULL"),
+        Which::Connected => page!(conn, asked, "id IN (SELECT session_id FROM chat.holders)"),
+        Which::All => page!(conn, asked, "true"),
+        Which::Waiting => page!(conn, asked, "mode = 'operator' AND operator_id IS NULL"),
+        Which::Operator => page!(conn, asked, "mode = 'operator' AND operator_id IS NOT NULL"),
+        Which::Flagged => page!(conn, asked, "flagged_at IS NOT NULL"),
+    }
+}
+
+async fn search(conn: &mut PgConnection, asked: &Asked<'_>, words: &str) -> Result<Found, sqlx::Error> {
+    match asked.which {
+        Which::Connected => search!(conn, asked, words, "id IN (SELECT session_id FROM chat.holders)"),
+        Which::All => search!(conn, asked, words, "true"),
+        Which::Waiting => search!(conn, asked, words, "mode = 'operator' AND operator_id IS NULL"),
+        Which::Operator => search!(
+            conn,
+            asked,
+            words,
+            "mode = 'operator' AND operator_id IS NOT NULL"
+        ),
+        Which::Flagged => search!(conn, asked, words, "flagged_at IS NOT NULL"),
     }
 }
 

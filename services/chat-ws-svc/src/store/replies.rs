@@ -132,7 +132,7 @@ impl<'a> Columns<'a> {
 /// Locks are taken as [`super::visitor::store`] takes them.
 ///
 /// Nothing either where the log has grown since the statement's snapshot: what the snapshot says of takeovers would not be
-/// true under the lock. Where the row ends between the two, positions stay without entries, which every reader passes.
+/// true under the lock. Where somebody else ends the row between the two, nothing is changed.
 pub(crate) async fn store(pool: &PgPool, new: &[NewReply]) -> Result<Vec<Option<Placed>>, sqlx::Error> {
     let Some(replica) = new.first().map(|new| new.ending.replica) else {
         return Ok(Vec::new());
@@ -156,18 +156,18 @@ pub(crate) async fn store(pool: &PgPool, new: &[NewReply]) -> Result<Vec<Option<
                 WHERE r.session_id = n.session_id AND r.in_reply_to = n.asked LIMIT 1) IS NULL
         ),
         free AS MATERIALIZED (
-            SELECT s.id FROM chat.sessions s WHERE s.id = ANY($1) ORDER BY s.id FOR NO KEY UPDATE SKIP LOCKED
-        ),
-        raised AS (
-            UPDATE chat.sessions s SET last_seq = s.last_seq + a.parts, updated_at = a.at, flagged_at = NULL
-            FROM asked a JOIN free f ON f.id = a.session_id WHERE s.id = a.session_id AND s.last_seq = a.last_seq
-            RETURNING a.*
+            SELECT s.id, s.last_seq FROM chat.sessions s WHERE s.id = ANY($1) ORDER BY s.id FOR NO KEY UPDATE SKIP LOCKED
         ),
         ended AS (
-            UPDATE chat.outbox o SET state = r.state, finished_at = now(), outcome = r.outcome,
-                last_error = COALESCE(r.last_error, o.last_error), headers = NULL, body = NULL, replica = NULL
-            FROM raised r WHERE o.id = r.asked AND o.replica = $8 AND o.state = 'sending'
-            RETURNING r.session_id, r.asked, r.at, r.last_seq, r.taken_over
+            UPDATE chat.outbox o SET state = a.state, finished_at = now(), outcome = a.outcome,
+                last_error = COALESCE(a.last_error, o.last_error), headers = NULL, body = NULL, replica = NULL
+            FROM asked a JOIN free f ON f.id = a.session_id AND f.last_seq = a.last_seq
+            WHERE o.id = a.asked AND o.replica = $8 AND o.state = 'sending'
+            RETURNING a.session_id, a.asked, a.at, a.parts, a.last_seq, a.taken_over
+        ),
+        raised AS (
+            UPDATE chat.sessions s SET last_seq = s.last_seq + e.parts, updated_at = e.at, flagged_at = NULL
+            FROM ended e WHERE s.id = e.session_id
         ),
         said AS (
             INSERT INTO chat.entries (session_id, seq, id, kind, audience, sender, body, in_reply_to, part, created_at)

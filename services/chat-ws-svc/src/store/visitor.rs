@@ -187,12 +187,19 @@ pub(crate) struct StoredMessage {
     pub(crate) held_elsewhere: bool,
 }
 
+/// A rate, as PostgreSQL counts.
+pub(super) fn bound(rate: u32) -> i32 {
+    i32::try_from(rate).unwrap_or(i32::MAX)
+}
+
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
     Stored(StoredMessage),
     /// Somebody else holds the chat's lock: nothing was done, and the others did not wait for him.
     Busy,
+    /// It is stored already, by a try of this process whose answer got lost: the bot is owed it, and nobody sends it.
+    LeftBehind,
     /// It may not be stored: [`refusal`] says why.
     Refused,
 }
@@ -213,7 +220,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(new: &'a [NewMessage]) -> Self {
+    fn of(new: &'a [NewMessage], is_willing: impl Fn(&Draft) -> bool) -> Self {
         let mut columns = Self::default();
         for new in new {
             let row = new.draft.columns();
@@ -224,7 +231,7 @@ impl<'a> Columns<'a> {
             columns.moments.push(new.at);
             columns.headers.push(row.headers.clone());
             columns.requests.push(new.draft.body());
-            columns.willing.push(row.willing);
+            columns.willing.push(is_willing(&new.draft));
             columns.pauses.push(row.pause_s);
             columns.errors.push(row.last_error.clone());
         }
@@ -233,7 +240,7 @@ impl<'a> Columns<'a> {
 }
 
 /// Stores messages of different chats, each at the end of its log, with what the bot is owed for it; so many a minute in a
-/// chat. In their order.
+/// chat. In their order. `is_willing` tells whether this process sends a draft at once.
 ///
 /// The locks of the chats are taken first, in the order of their ids, and only where nobody holds them: one chat that is locked
 /// must not keep the others waiting, nor may two such statements wait for each other.
@@ -244,11 +251,16 @@ impl<'a> Columns<'a> {
 /// without an entry, which every reader passes. What is looked up for each message is a subquery that PostgreSQL cannot turn
 /// into a join: a plan that was made while the tables were small would go through them whole.
 #[allow(clippy::too_many_lines, reason = "one statement and its parameters")]
-pub(crate) async fn store(pool: &PgPool, new: &[NewMessage], rate: u32) -> Result<Vec<Written>, sqlx::Error> {
+pub(crate) async fn store(
+    pool: &PgPool,
+    new: &[NewMessage],
+    rate: u32,
+    is_willing: impl Fn(&Draft) -> bool,
+) -> Result<Vec<Written>, sqlx::Error> {
     let Some(first) = new.first().map(|new| new.draft.columns()) else {
         return Ok(Vec::new());
     };
-    let c = Columns::of(new);
+    let c = Columns::of(new, is_willing);
     let rows = sqlx::query!(
         r#"WITH new AS MATERIALIZED (
             SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::jsonb[], $7::bytea[],
@@ -261,9 +273,10 @@ pub(crate) async fn store(pool: &PgPool, new: &[NewMessage], rate: u32) -> Resul
         ),
         raised AS (
             UPDATE chat.sessions s SET last_seq = s.last_seq + 1, updated_at = n.at,
-                visitor_paid_until = greatest(s.visitor_paid_until, now()) + make_interval(secs => 60 / $11::float8)
+                visitor_minute = CASE WHEN s.visitor_minute <= now() - interval '1 minute' THEN now() ELSE s.visitor_minute END,
+                visitor_count = CASE WHEN s.visitor_minute <= now() - interval '1 minute' THEN 1 ELSE s.visitor_count + 1 END
             FROM new n JOIN free f ON f.id = n.session_id WHERE s.id = n.session_id
-            AND greatest(s.visitor_paid_until, now()) + make_interval(secs => 60 / $11::float8) <= now() + interval '1 minute'
+            AND (s.visitor_minute <= now() - interval '1 minute' OR s.visitor_count < $11)
             AND (SELECT true FROM chat.entries e
                 WHERE e.session_id = n.session_id AND e.client_id = n.client_id AND e.kind = 'message') IS NULL
             AND (SELECT true FROM chat.entries e WHERE e.session_id = n.session_id AND e.id = n.id) IS NULL
@@ -293,7 +306,10 @@ pub(crate) async fn store(pool: &PgPool, new: &[NewMessage], rate: u32) -> Resul
         )
         SELECT b.id, e.seq AS "seq?", o.sending AS "sending?", f.id IS NULL AS "busy!", EXISTS (
             SELECT FROM chat.registrations g WHERE g.session_id = b.id AND g.replica <> $15
-        ) AS "elsewhere!"
+        ) AS "elsewhere!", CASE WHEN e.seq IS NULL THEN (
+            SELECT left_behind.state = 'sending' AND left_behind.replica = $15 FROM new n
+            JOIN chat.outbox left_behind ON left_behind.id = n.id WHERE n.session_id = b.id
+        ) END AS left_behind
         FROM before b LEFT JOIN free f ON f.id = b.id LEFT JOIN entry e ON e.session_id = b.id
         LEFT JOIN owed o ON o.key = b.id"#,
         &c.sessions as &[&str],
@@ -306,7 +322,7 @@ pub(crate) async fn store(pool: &PgPool, new: &[NewMessage], rate: u32) -> Resul
         &c.willing,
         &c.pauses,
         &c.errors as &[Option<Value>],
-        f64::from(rate),
+        bound(rate),
         first.topic,
         first.guarantee,
         first.give_up_after_s,
@@ -322,6 +338,7 @@ pub(crate) async fn store(pool: &PgPool, new: &[NewMessage], rate: u32) -> Resul
                 sending: row.sending,
                 held_elsewhere: row.elsewhere,
             }),
+            Some((None, row)) if row.left_behind == Some(true) => Written::LeftBehind,
             Some((None, row)) if row.busy => Written::Busy,
             _ => Written::Refused,
         }
@@ -346,17 +363,15 @@ pub(crate) async fn refusal(
     session: &SessionId,
     id: MessageId,
     client_id: Option<&str>,
-    rate: u32,
 ) -> Result<Refusal, sqlx::Error> {
     let row = sqlx::query!(
-        r#"SELECT greatest(extract(epoch FROM s.visitor_paid_until - now()) + 60 / $4::float8 - 60, 0)::float8 AS "wait_s!",
+        r#"SELECT greatest(extract(epoch FROM s.visitor_minute + interval '1 minute' - now()), 0)::float8 AS "wait_s!",
             e.seq AS "seq?", e.id AS "id?" FROM chat.sessions s
         LEFT JOIN chat.entries e ON e.session_id = s.id AND e.kind = 'message' AND (e.client_id = $2 OR e.id = $3)
         WHERE s.id = $1"#,
         session.as_str(),
         client_id,
-        id.0,
-        f64::from(rate)
+        id.0
     )
     .fetch_optional(conn)
     .await?;

@@ -47,21 +47,7 @@ pub(crate) struct Asked {
 impl Asked {
     /// Who is at the other end: what proxies say is believed only from those that are trusted.
     pub(crate) fn client(&self, peer: IpAddr, trusted: &Cidrs) -> ClientAddress {
-        let mut client = peer.to_canonical();
-        for entry in self.forwarded.iter().rev().flat_map(|value| value.rsplit(',')) {
-            if !trusted.contains(client) {
-                break;
-            }
-            let entry = entry.trim();
-            let bare = entry.trim_matches(['[', ']']).parse::<IpAddr>();
-            let parsed = bare.or_else(|_| entry.parse::<std::net::SocketAddr>().map(|address| address.ip()));
-            match parsed {
-                Ok(address) => client = address.to_canonical(),
-                // Whoever wrote that is the last one who is known.
-                Err(_) => break,
-            }
-        }
-        ClientAddress(client)
+        ClientAddress::behind(peer, self.forwarded.iter().map(String::as_str), trusted)
     }
 }
 

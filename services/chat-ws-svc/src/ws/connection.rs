@@ -1,9 +1,8 @@
 //! One visitor's connection: one task that reads his frames, writes what lies ready for him, and waits for nobody else.
 //!
-//! It decides nothing about the log ([`Connection`] does) and stores nothing itself ([`post`] does): it is the loop between
-//! the two. What comes faster than it can be written, or stored, is not read: it waits in the peer's own buffers.
+//! It decides nothing about the log ([`Connection`] does), puts nothing into words ([`Display`] does) and stores nothing itself
+//! ([`post`] does): it is the loop between them. What comes faster than it can be written, or stored, is not read: it waits in the peer's own buffers.
 
-use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -18,18 +17,19 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::display::Display;
+use super::handshakes::Handshake;
 use super::heartbeat::{Beat, Heartbeat};
 use super::opening::{Opened, open};
 use super::places::Place;
 use super::post::{Author, Post, Posted, post};
 use super::socket::{Ended, Frame, Goodbye, Socket};
 use super::{Context, RESTART, catch_up};
-use crate::domain::connection::{Connection, Shown, Tap};
+use crate::domain::connection::{Connection, Tap};
 use crate::domain::entry::{Mode, Sender};
 use crate::domain::ids::MessageId;
-use crate::domain::preview::{Preview, Withdrawn};
-use crate::hub::{Inbox, Line, Piece};
-use crate::protocol::{FaultKind, Incoming, Outgoing};
+use crate::hub::Line;
+use crate::protocol::{FaultKind, Incoming};
 use crate::store::visitor::Part;
 
 /// How long a peer may leave unread what is written to him.
@@ -40,7 +40,6 @@ const UNACKED: usize = 32;
 const TYPING_EVERY_MS: u64 = 1_000;
 
 const IDLE: Goodbye = Goodbye::new(CloseCode::Normal, "nobody said anything for long: connect again");
-const ERASED: Goodbye = Goodbye::new(CloseCode::Library(4404), "this chat was erased");
 
 /// Serves one connection from its first byte to its last. What only the beginning and the end need is on the heap while
 /// they last, and not in every idle connection.
@@ -48,9 +47,9 @@ pub(super) fn serve(
     ctx: Arc<Context>,
     tcp: TcpStream,
     peer: SocketAddr,
-    place: Place,
+    handshake: Handshake,
 ) -> impl Future<Output = ()> + Send {
-    let entering = Box::pin(enter(ctx, tcp, peer, place));
+    let entering = Box::pin(enter(ctx, tcp, peer, handshake));
     async move {
         if let Some(mut visit) = entering.await {
             let end = poll_fn(|cx| visit.poll(cx)).await;
@@ -59,9 +58,10 @@ pub(super) fn serve(
     }
 }
 
-async fn enter(ctx: Arc<Context>, tcp: TcpStream, peer: SocketAddr, mut place: Place) -> Option<Visit> {
-    let opened = open(&ctx, tcp, peer, &mut place).await?;
+async fn enter(ctx: Arc<Context>, tcp: TcpStream, peer: SocketAddr, handshake: Handshake) -> Option<Visit> {
+    let opened = open(&ctx, tcp, peer, handshake).await?;
     let Opened {
+        place,
         socket,
         author,
         line,
@@ -80,7 +80,7 @@ async fn enter(ctx: Arc<Context>, tcp: TcpStream, peer: SocketAddr, mut place: P
 async fn leave(visit: Visit, end: End) {
     let Visit {
         mut socket,
-        mut out,
+        mut display,
         seat,
         ..
     } = visit;
@@ -89,8 +89,8 @@ async fn leave(visit: Visit, end: End) {
         End::Peer(ended) => socket.finish(ended).await,
         End::Ours(goodbye) => {
             metrics::counter!("ws_closed_total", "code" => u16::from(goodbye.code).to_string()).increment(1);
-            if !out.is_empty() {
-                let rest = poll_fn(|cx| socket.poll_write(cx, &mut out));
+            if !display.out.is_empty() {
+                let rest = poll_fn(|cx| socket.poll_write(cx, &mut display.out));
                 let _ = tokio::time::timeout(Duration::from_millis(STALL_LIMIT_MS), rest).await;
             }
             socket.close(goodbye).await;
@@ -136,11 +136,8 @@ impl Drop for Seat {
 struct Visit {
     seat: Seat,
     socket: Socket,
-    log: Connection,
-    preview: Preview,
-    /// What is to be written; while there is something, nothing is read.
-    out: VecDeque<Message>,
-    unflushed: bool,
+    /// While there is something in it to be written, nothing is read.
+    display: Display,
     storing: Option<(MessageId, JoinHandle<Posted>)>,
     reading: Option<AbortOnDropHandle<Option<Part>>>,
     tap: Tap,
@@ -163,10 +160,7 @@ impl Visit {
         Self {
             seat,
             socket,
-            log,
-            preview: Preview::new(mode),
-            out: VecDeque::new(),
-            unflushed: false,
+            display: Display::new(log, mode),
             storing: None,
             reading: None,
             tap: Tap::new(),
@@ -193,7 +187,7 @@ impl Visit {
 
     /// One thing, the most pressing one.
     fn step(&mut self, cx: &mut Cx<'_>) -> Result<Progress, End> {
-        if self.unflushed && !self.write(cx)? {
+        if self.display.is_unflushed() && !self.write(cx)? {
             if let Poll::Ready(_unsayable) = self.seat.line.poll_goodbye(cx) {
                 return Err(End::Lost("closed while it did not read"));
             }
@@ -203,29 +197,31 @@ impl Visit {
             && let Poll::Ready(part) = Pin::new(reading).poll(cx)
         {
             self.reading = None;
-            self.show_part(part.ok().flatten())?;
-            return Ok(Progress::Made);
+            let shown = self.display.part(part.ok().flatten());
+            return self.has_shown(shown);
         }
         if let Some((id, storing)) = &mut self.storing
             && let Poll::Ready(posted) = Pin::new(storing).poll(cx)
         {
             let id = *id;
             self.storing = None;
-            self.show_posted(id, posted.unwrap_or(Posted::Refused(FaultKind::Unavailable)))?;
-            return Ok(Progress::Made);
+            let posted = posted.unwrap_or(Posted::Refused(FaultKind::Unavailable));
+            let shown = self.display.posted(id, posted);
+            return self.has_shown(shown);
         }
         if let Poll::Ready(inbox) = self.seat.line.poll_take(cx) {
-            self.show_inbox(inbox)?;
-            return Ok(Progress::Made);
+            let shown = self.display.inbox(inbox);
+            return self.has_shown(shown);
         }
-        if self.log.is_behind() && self.reading.is_none() {
+        if self.display.log.is_behind() && self.reading.is_none() {
             let (ctx, author) = (Arc::clone(&self.seat.ctx), Arc::clone(&self.seat.author));
-            let read = catch_up::read(Arc::clone(&ctx), author, self.log.cursor());
+            let read = catch_up::read(Arc::clone(&ctx), author, self.display.log.cursor());
             self.reading = Some(AbortOnDropHandle::new(ctx.state.kit.tasks.spawn(read)));
             return Ok(Progress::Made);
         }
         let now_ms = self.now_ms();
-        if self.storing.is_none() && self.log.unacked() < UNACKED && self.tap.closed_until(now_ms).is_none() {
+        let may_store = self.storing.is_none() && self.display.log.unacked() < UNACKED;
+        if may_store && self.tap.closed_until(now_ms).is_none() {
             match self.socket.poll_read(cx) {
                 Poll::Ready(Ok(frame)) => {
                     self.tap.drew(now_ms);
@@ -240,15 +236,25 @@ impl Visit {
         self.watch_clock(cx)
     }
 
+    /// After something was put into words. What the cursor has passed without a word counts as written, too.
+    fn has_shown(&mut self, shown: Result<(), Goodbye>) -> Result<Progress, End> {
+        shown.map_err(End::Ours)?;
+        if self.display.has_talked() {
+            self.heart.talked(self.now_ms());
+        }
+        if !self.display.is_unflushed() {
+            self.seat.line.flushed(self.display.log.cursor());
+        }
+        Ok(Progress::Made)
+    }
+
     /// Whether everything is written.
     fn write(&mut self, cx: &mut Cx<'_>) -> Result<bool, End> {
-        match self.socket.poll_write(cx, &mut self.out) {
+        match self.socket.poll_write(cx, &mut self.display.out) {
             Poll::Ready(Ok(())) => {
-                self.unflushed = false;
-                // Nothing is kept for the next time: most connections are idle most of the time.
-                self.out = VecDeque::new();
+                self.display.flushed();
                 self.stalled_since_ms = None;
-                self.seat.line.flushed(self.log.cursor());
+                self.seat.line.flushed(self.display.log.cursor());
                 Ok(true)
             }
             Poll::Ready(Err(ended)) => Err(End::Peer(ended)),
@@ -288,8 +294,8 @@ impl Visit {
         match beat {
             Beat::Dead => Err(End::Lost("it showed no life")),
             Beat::Idle => Err(End::Ours(IDLE)),
-            Beat::Ping if !self.unflushed => {
-                self.put(Message::Ping(Vec::new().into()));
+            Beat::Ping if !self.display.is_unflushed() => {
+                self.display.put(Message::Ping(Vec::new().into()));
                 Ok(Progress::Made)
             }
             Beat::Ping | Beat::Rest => Ok(Progress::Made),
@@ -301,7 +307,7 @@ impl Visit {
         let read = match &frame {
             Frame::Sign => return,
             Frame::Text(text) => Incoming::read(text, self.seat.ctx.max_chars),
-            Frame::Binary(_) => return self.say(&FaultKind::InvalidFrame.frame(None)),
+            Frame::Binary(_) => return self.display.say(&FaultKind::InvalidFrame.frame(None)),
         };
         match read {
             Ok(Incoming::Message { text, client_id }) => {
@@ -310,7 +316,7 @@ impl Visit {
                 self.store(text, client_id);
             }
             Ok(Incoming::Typing { active }) => self.say_typing(active),
-            Err(fault) => self.say(&fault.kind.frame(fault.client_id.as_deref())),
+            Err(fault) => self.display.say(&fault.kind.frame(fault.client_id.as_deref())),
         }
     }
 
@@ -319,131 +325,10 @@ impl Visit {
             ctx, author, line, ..
         } = &self.seat;
         let id = MessageId::new(ctx.state.kit.clock.now());
-        self.log.sends(id, client_id.clone());
+        self.display.log.sends(id, client_id.clone());
         let new = Post { id, text, client_id };
         let storing = post(Arc::clone(ctx), Arc::clone(author), Arc::clone(line), new);
         self.storing = Some((id, ctx.state.kit.tasks.spawn(storing)));
-    }
-
-    fn show_posted(&mut self, id: MessageId, posted: Posted) -> Result<(), End> {
-        match posted {
-            Posted::Stored(stored) => {
-                let shown = self.log.stored(id, stored);
-                self.show(shown);
-            }
-            Posted::Refused(kind) => {
-                let client_id = self.log.refused(id);
-                self.say(&kind.frame(client_id.as_deref()));
-            }
-            Posted::Erased => return Err(End::Ours(ERASED)),
-        }
-        Ok(())
-    }
-
-    fn show_part(&mut self, part: Option<Part>) -> Result<(), End> {
-        let Some(Part { entries, up_to }) = part else {
-            return Err(End::Ours(ERASED));
-        };
-        for entry in &entries {
-            let shown = self.log.passed(entry);
-            self.show(shown);
-        }
-        self.log.reached(up_to);
-        self.seen();
-        Ok(())
-    }
-
-    fn show_inbox(&mut self, inbox: Inbox) -> Result<(), End> {
-        for (message_id, piece) in &inbox.pieces {
-            self.show_piece(*message_id, piece);
-        }
-        for entry in &inbox.entries {
-            let shown = self.log.offered(entry);
-            self.show(shown);
-        }
-        self.log.heard_of(inbox.known);
-        self.seen();
-        for (from, active) in inbox.typing {
-            if from != Sender::Bot || self.preview.shows_typing(active) {
-                self.say(&Outgoing::Typing { from, active });
-            }
-        }
-        inbox.goodbye.map_or(Ok(()), |goodbye| Err(End::Ours(goodbye)))
-    }
-
-    fn show_piece(&mut self, message_id: MessageId, piece: &Piece) {
-        let (index, text) = match piece {
-            Piece::Text { index, text } => (Some(*index), Some(text.as_str())),
-            Piece::Reset => (None, None),
-        };
-        if self.preview.shows_piece(message_id, index) {
-            self.say(&Outgoing::Delta {
-                message_id,
-                index,
-                text,
-                reset: *piece == Piece::Reset,
-            });
-        }
-    }
-
-    /// Somebody else speaks from here on: what the bot was about to say is void where it is an operator.
-    fn turn(&mut self, mode: Mode) {
-        let Withdrawn { open, typing } = self.preview.turned(mode);
-        if let Some(message) = open {
-            self.say(&Outgoing::Delta {
-                message_id: message,
-                index: None,
-                text: None,
-                reset: true,
-            });
-        }
-        if typing {
-            self.say(&Outgoing::Typing {
-                from: Sender::Bot,
-                active: false,
-            });
-        }
-        self.say(&Outgoing::Status { mode });
-    }
-
-    /// What the cursor has passed without a word counts as written, too.
-    fn seen(&mut self) {
-        if !self.unflushed {
-            self.seat.line.flushed(self.log.cursor());
-        }
-    }
-
-    fn show(&mut self, shown: Option<Shown<'_>>) {
-        let Some(shown) = shown else { return };
-        self.heart.talked(self.seat.ctx.state.hub.now_ms());
-        match shown {
-            Shown::Message(entry, message) => {
-                self.preview.ended(entry.id);
-                self.say(&Outgoing::Message {
-                    message_id: entry.id,
-                    from: message.sender,
-                    name: message.name.as_deref(),
-                    text: &message.text,
-                    timestamp: entry.at.into(),
-                    client_id: message.client_id.as_deref(),
-                });
-            }
-            Shown::Ack(message_id, client_id) => self.say(&Outgoing::Ack {
-                client_id: client_id.as_deref(),
-                message_id,
-            }),
-            Shown::Status(mode) => self.turn(mode),
-            Shown::Trouble(client_id) => self.say(&FaultKind::BotUnavailable.frame(client_id)),
-        }
-    }
-
-    fn say(&mut self, frame: &Outgoing<'_>) {
-        self.put(Message::text(frame.to_text()));
-    }
-
-    fn put(&mut self, message: Message) {
-        self.out.push_back(message);
-        self.unflushed = true;
     }
 
     /// Operators see that he writes.

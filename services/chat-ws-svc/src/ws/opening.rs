@@ -10,6 +10,7 @@ use url::Url;
 
 use super::Context;
 use super::accept::{Asked, accept};
+use super::handshakes::Handshake;
 use super::origin::allows;
 use super::places::{Admission, Place};
 use super::post::Author;
@@ -30,6 +31,7 @@ const FOREIGN_ORIGIN: Goodbye = Goodbye::new(CloseCode::Policy, "this web site m
 
 /// A visitor in his chat.
 pub(super) struct Opened {
+    pub(super) place: Place,
     pub(super) socket: Socket,
     pub(super) author: Arc<Author>,
     pub(super) line: Arc<Line>,
@@ -43,10 +45,11 @@ pub(super) async fn open(
     ctx: &Context,
     tcp: TcpStream,
     peer: SocketAddr,
-    place: &mut Place,
+    handshake: Handshake,
 ) -> Option<Opened> {
-    let (shaken, asked) = accept(tcp, ctx.frame_bytes).await?;
-    let entered = match admit(ctx, &asked, peer.ip(), place) {
+    let (shaken, asked) = handshake.unless_cut(accept(tcp, ctx.frame_bytes)).await?;
+    let mut place = ctx.places.take()?;
+    let entered = match admit(ctx, &asked, peer.ip(), &mut place) {
         Ok(channel) => enter(ctx, &asked, channel).await,
         Err(goodbye) => Err(goodbye),
     };
@@ -60,6 +63,7 @@ pub(super) async fn open(
     };
     match shaken.greet(greeting).await {
         Ok(socket) => Some(Opened {
+            place,
             socket,
             author: Arc::new(author),
             line,
@@ -82,7 +86,7 @@ fn admit(ctx: &Context, asked: &Asked, peer: IpAddr, place: &mut Place) -> Resul
         None => ChannelName::default(),
         Some(text) => ChannelName::parse(text).ok_or(UNKNOWN_CHANNEL)?,
     };
-    let channel = ctx.state.channels.get(&name).ok_or(UNKNOWN_CHANNEL)?;
+    let (name, channel) = ctx.state.channels.find(&name).ok_or(UNKNOWN_CHANNEL)?;
     if !allows(
         &channel.origins,
         &ctx.own_pages,
@@ -91,7 +95,7 @@ fn admit(ctx: &Context, asked: &Asked, peer: IpAddr, place: &mut Place) -> Resul
     ) {
         return Err(FOREIGN_ORIGIN);
     }
-    Ok(name)
+    Ok(name.clone())
 }
 
 type Entered = (Author, Arc<Line>, Connection, Mode, String);

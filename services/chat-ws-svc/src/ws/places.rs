@@ -50,7 +50,7 @@ impl Places {
         })
     }
 
-    /// A place for a connection that was just accepted; none where there are too many even to tell them.
+    /// A place for a connection that has said what it wants; none where there are too many even to tell them.
     pub(crate) fn take(self: &Arc<Self>) -> Option<Place> {
         let mut taken = self.taken();
         if taken.all >= self.limit + REFUSALS {

@@ -108,7 +108,7 @@ async fn attempt(
     } = match written {
         Written::Stored(stored) => stored,
         Written::Busy => return Ok(None),
-        Written::Refused => return refused(ctx, author, post).await.map(Some),
+        Written::Refused | Written::LeftBehind => return refused(ctx, author, post).await.map(Some),
     };
     let entry = || Entry {
         seq,
@@ -130,10 +130,9 @@ async fn attempt(
 async fn refused(ctx: &Context, author: &Author, post: &Post) -> Result<Posted, sqlx::Error> {
     let _turn = ctx.reading.acquire().await;
     let state = &ctx.state;
-    let rate = state.settings.visitor_rate.get();
     let mut conn = state.kit.pool.acquire().await?;
     let client_id = post.client_id.as_deref();
-    let refusal = visitor::refusal(&mut conn, &author.session, post.id, client_id, rate).await?;
+    let refusal = visitor::refusal(&mut conn, &author.session, post.id, client_id).await?;
     Ok(match refusal {
         Refusal::Before { seq, id } if id == post.id => Posted::Stored(Stored::New(seq)),
         Refusal::Before { seq, id } => Posted::Stored(Stored::Before(seq, id)),

@@ -213,6 +213,35 @@ async fn the_stream_is_for_operators(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "chat_ws_svc::MIGRATOR")]
+async fn what_is_committed_late_is_told_when_it_is(pool: PgPool) {
+    let world = World::silent(&pool).await;
+    let mut visitor = Visitor::new(&world.app).await;
+    let late = Visitor::new(&world.app).await;
+    let mut events = listen(&world.app, None).await;
+    let mut tx = pool.begin().await.unwrap();
+    sqlx::query(
+        "WITH raised AS (UPDATE chat.sessions SET last_seq = last_seq + 1 WHERE id = $1 RETURNING last_seq)
+        INSERT INTO chat.entries (session_id, seq, id, kind, audience, sender, body, created_at)
+        SELECT $1, last_seq, gen_random_uuid(), 'message', 'all', 'user', 'committed late', now() FROM raised",
+    )
+    .bind(&late.session)
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    for text in ["one", "two"] {
+        visitor.say(text, text).await;
+        let told = events.until(|seen| seen.event == "message").await;
+        assert_eq!(told.data["text"], text);
+    }
+    tx.commit().await.unwrap();
+    let told = events.until(|seen| seen.event == "message").await;
+    assert_eq!(told.data["text"], "committed late");
+    visitor.say("three", "three").await;
+    let told = events.until(|seen| seen.event == "message").await;
+    assert_eq!(told.data["text"], "three");
+}
+
+#[sqlx::test(migrator = "chat_ws_svc::MIGRATOR")]
 async fn many_writers_on_two_replicas_and_no_message_is_missed_or_told_twice(pool: PgPool) {
     const WRITERS: usize = 8;
     const EACH: usize = 25;

@@ -160,6 +160,20 @@ async fn a_full_process_says_so_with_1013(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "chat_ws_svc::MIGRATOR")]
+async fn those_who_do_not_say_what_they_want_keep_nobody_out(pool: PgPool) {
+    const SILENT: usize = 1_200;
+    let app = replica(&pool, &silent_bot(), &[("MAX_CONNECTIONS", "2")]).await;
+    let address = app.state().ws_addr().unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..SILENT {
+        let connecting = tokio::time::timeout(SOON, TcpStream::connect(address));
+        silent.push(connecting.await.expect("it is accepted in time").unwrap());
+    }
+    let mut visitor = Visitor::new(&app).await;
+    visitor.say("hello", "c1").await;
+}
+
+#[sqlx::test(migrator = "chat_ws_svc::MIGRATOR")]
 async fn an_oversized_frame_is_closed_with_1009_and_harms_nobody_else(pool: PgPool) {
     let app = replica(&pool, &silent_bot(), &[]).await;
     let mut other = Visitor::new(&app).await;

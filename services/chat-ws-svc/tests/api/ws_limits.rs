@@ -43,10 +43,21 @@ async fn a_burst_is_taken_and_what_comes_after_it_is_refused_until_later(pool: P
     assert!((1..=60).contains(&wait_s), "{error}");
     // A repeat is no new message.
     visitor.say("hello", "c0").await;
-    sqlx::query("UPDATE chat.sessions SET visitor_paid_until = visitor_paid_until - interval '1 minute'")
-        .execute(&pool)
-        .await
-        .unwrap();
+    let passes = async |seconds: f64| {
+        sqlx::query("UPDATE chat.sessions SET visitor_minute = visitor_minute - make_interval(secs => $1)")
+            .bind(seconds)
+            .execute(&pool)
+            .await
+            .unwrap();
+    };
+    // However slowly: no more in this minute.
+    passes(30.0).await;
+    tab.send(&json!({"text": "still too much", "clientId": "c9"}))
+        .await;
+    let error = tab.frame_of("error").await;
+    assert_eq!(error["code"], "rate_limited", "{error}");
+    assert!(error["retryAfter"].as_u64().unwrap() <= 30, "{error}");
+    passes(30.0).await;
     tab.say("now it may be said", "c9").await;
 }
 
