@@ -91,7 +91,7 @@ CREATE TABLE retell.events (
 -- The client's revision at the last change of each of his calls: what streams go by. Apart from the calls, so that a batch
 -- needs the clients' rows only for its last and shortest step, and batches of the same clients run side by side until then.
 CREATE TABLE retell.changes (
-  call bigint PRIMARY KEY REFERENCES retell.calls (id) ON DELETE CASCADE,
+  call bigint PRIMARY KEY,
   user_id text NOT NULL,
   revision bigint NOT NULL
 );
@@ -105,7 +105,7 @@ CREATE INDEX undigested_call ON retell.undigested (call);
 
 -- What searches and figures use of a call, as it was when it was digested last.
 CREATE TABLE retell.digests (
-  call bigint PRIMARY KEY REFERENCES retell.calls (id) ON DELETE CASCADE,
+  call bigint PRIMARY KEY,
   user_id text NOT NULL,
   -- The words of transcript and summary.
   words tsvector NOT NULL,
@@ -119,6 +119,17 @@ CREATE TABLE retell.digests (
   millicents bigint NOT NULL
 );
 CREATE INDEX digests_words ON retell.digests USING gin (words);
+
+-- What is derived from a call goes with it. Foreign keys would do the same, but look each call up again for every event:
+-- these rows are only written where the call is locked, or while nobody may delete it.
+CREATE FUNCTION retell.forget_derived() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM retell.changes WHERE call = ANY (ARRAY(SELECT id FROM gone));
+  DELETE FROM retell.digests WHERE call = ANY (ARRAY(SELECT id FROM gone));
+  RETURN NULL;
+END $$;
+CREATE TRIGGER forget_derived AFTER DELETE ON retell.calls REFERENCING OLD TABLE AS gone
+  FOR EACH STATEMENT EXECUTE FUNCTION retell.forget_derived();
 
 -- Digested calls, added up by day of DAY_TIMEZONE and what else they are counted by.
 CREATE TABLE retell.figures (

@@ -6,7 +6,14 @@ use switchhook_pages::{Page, assets};
 pub(crate) const PAGE: Page = Page {
     title: "Calls",
     description: "See the calls of your Retell agent as they happen.",
-    styles: &["vendor/uplot.css", "tokens.css", "frame.css", "parts.css", "data.css", "transcript.css"],
+    styles: &[
+        "vendor/uplot.css",
+        "tokens.css",
+        "frame.css",
+        "parts.css",
+        "data.css",
+        "transcript.css",
+    ],
     cards: &["agent-space", "figures"],
     assets: assets!("page/"; "agent.js", "app.css", "app.js", "calls.js", "connect.js", "detail.js", "figures.js",
         "filters.js", "list.js", "words.js"),

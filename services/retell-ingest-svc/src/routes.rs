@@ -16,30 +16,30 @@ use utoipa::OpenApi;
 /// Largest webhook, in bytes: n8n's own limit.
 const WEBHOOK_MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// Every address of the API. Fixed words stand before `{callId}`.
+/// Every address of the API. Fixed words stand before `{callId}`; the busiest come first.
 pub(crate) fn table(api: &mut ServiceConfig) {
-    api.service(resource("/api/retell/connect-agent").post(agents::connect))
-        .service(resource("/api/retell/disconnect-agent").delete(agents::disconnect))
-        .service(resource("/api/retell/agent-status").get(agents::status))
-        .service(
-            resource("/api/retell/calls")
-                .get(calls::list)
-                .delete(erase::erase),
-        )
-        .service(resource("/api/retell/calls.csv").get(csv::export))
-        .service(resource("/api/retell/calls/{callId}").get(calls::detail))
-        .service(resource("/api/retell/analytics").get(analytics::analytics))
-        .service(resource("/api/retell/events").get(events::events))
-        .service(
-            resource("/api/retell/webhook")
-                .max_body(WEBHOOK_MAX_BYTES)
-                .post(webhooks::from_retell),
-        )
-        .service(
-            resource("/api/n8n/retell-webhook")
-                .max_body(WEBHOOK_MAX_BYTES)
-                .post(webhooks::from_n8n),
-        );
+    api.service(
+        resource("/api/retell/webhook")
+            .max_body(WEBHOOK_MAX_BYTES)
+            .post(webhooks::from_retell),
+    )
+    .service(
+        resource("/api/n8n/retell-webhook")
+            .max_body(WEBHOOK_MAX_BYTES)
+            .post(webhooks::from_n8n),
+    )
+    .service(resource("/api/retell/connect-agent").post(agents::connect))
+    .service(resource("/api/retell/disconnect-agent").delete(agents::disconnect))
+    .service(resource("/api/retell/agent-status").get(agents::status))
+    .service(
+        resource("/api/retell/calls")
+            .get(calls::list)
+            .delete(erase::erase),
+    )
+    .service(resource("/api/retell/calls.csv").get(csv::export))
+    .service(resource("/api/retell/calls/{callId}").get(calls::detail))
+    .service(resource("/api/retell/analytics").get(analytics::analytics))
+    .service(resource("/api/retell/events").get(events::events));
 }
 
 /// The description of the table.

@@ -166,8 +166,8 @@ impl Event {
 
 /// The agent that a body names, before anything else of it is believed: the one that its event would have.
 pub fn agent_named_in(body: &Value) -> Option<String> {
-    let head = head(body, &Body::of(body));
-    lenient::id_text(head.get("agent_id")?, 1, ID_MAX_CHARS).ok()
+    let agent = either(body.as_object()?, &Body::of(body), &["agent_id"])?;
+    lenient::id_text(&agent, 1, ID_MAX_CHARS).ok()
 }
 
 /// The compulsory values under their names, wherever they stand. Anything but an object is left for the reader to refuse.
@@ -175,20 +175,22 @@ fn head(body: &Value, call: &Body<'_>) -> Value {
     let Value::Object(top) = body else {
         return body.clone();
     };
-    let given = |object: &Map<String, Value>, names: &[&str]| {
-        let value = names.iter().find_map(|name| object.get(*name));
-        value.filter(|value| !value.is_null()).map(without_nul)
-    };
-    let either = |names: &[&str]| {
-        call.object
-            .and_then(|object| given(object, names))
-            .or_else(|| given(top, names))
-    };
     json!({
         "event": given(top, &["event"]).or_else(|| given(top, &["event_type"])),
-        "call_id": either(&["call_id", "chat_id"]),
-        "agent_id": either(&["agent_id"]),
+        "call_id": either(top, call, &["call_id", "chat_id"]),
+        "agent_id": either(top, call, &["agent_id"]),
     })
+}
+
+/// What stands under one of these names: about the call, else at the top.
+fn either(top: &Map<String, Value>, call: &Body<'_>, names: &[&str]) -> Option<Value> {
+    let about = call.object.and_then(|object| given(object, names));
+    about.or_else(|| given(top, names))
+}
+
+fn given(object: &Map<String, Value>, names: &[&str]) -> Option<Value> {
+    let value = names.iter().find_map(|name| object.get(*name));
+    value.filter(|value| !value.is_null()).map(without_nul)
 }
 
 /// The object about the call inside an event.

@@ -4,6 +4,7 @@
 //! so whatever the order of arrival, the same events end in the same facts; an event that does not know a fact (null,
 //! missing, of the wrong type) never takes it away.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -105,7 +106,6 @@ macro_rules! facts {
             }
         }
 
-        #[cfg(test)]
         const NAMES: &[&str] = &[$(stringify!($fact)),+];
     };
 }
@@ -153,17 +153,20 @@ facts! {
 /// come from one event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Source>", into = "Vec<Source>")]
-pub struct Sources(BTreeMap<String, Rank>);
+pub struct Sources(BTreeMap<Name, Rank>);
+
+/// The name of a fact: one of [`NAMES`], or what a newer release has written.
+type Name = Cow<'static, str>;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Source {
     rank: Rank,
-    facts: Vec<String>,
+    facts: Vec<Name>,
 }
 
 impl Sources {
     /// Notes the rank of a fact where it is higher than the present one.
-    fn raise(&mut self, fact: &str, rank: Rank) -> bool {
+    fn raise(&mut self, fact: &'static str, rank: Rank) -> bool {
         match self.0.get_mut(fact) {
             Some(known) if *known >= rank => false,
             Some(known) => {
@@ -171,7 +174,7 @@ impl Sources {
                 true
             }
             None => {
-                self.0.insert(fact.to_owned(), rank);
+                self.0.insert(Name::Borrowed(fact), rank);
                 true
             }
         }
@@ -182,15 +185,21 @@ impl From<Vec<Source>> for Sources {
     fn from(groups: Vec<Source>) -> Self {
         let each = groups.into_iter().flat_map(|group| {
             let rank = group.rank;
-            group.facts.into_iter().map(move |fact| (fact, rank))
+            group.facts.into_iter().map(move |fact| (known(fact), rank))
         });
         Self(each.collect())
     }
 }
 
+/// A name that was read, without a memory of its own where it is one of ours.
+fn known(name: Name) -> Name {
+    let ours = NAMES.iter().find(|ours| **ours == name);
+    ours.map_or(name, |ours| Name::Borrowed(ours))
+}
+
 impl From<Sources> for Vec<Source> {
     fn from(sources: Sources) -> Self {
-        let mut groups: BTreeMap<Rank, Vec<String>> = BTreeMap::new();
+        let mut groups: BTreeMap<Rank, Vec<Name>> = BTreeMap::new();
         for (fact, rank) in sources.0 {
             groups.entry(rank).or_default().push(fact);
         }

@@ -7,7 +7,7 @@
 //! Besides its words a digest has marks: whose call it is, and its sentiment. They begin with a character that no word has,
 //! so that one index answers what a client looks for among his own calls.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 
 use switchhook_core::ids::UserId;
@@ -37,7 +37,10 @@ impl Words {
     pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut words = BTreeSet::new();
         let mut bytes = 0;
-        for word in texts.into_iter().flat_map(split) {
+        // People repeat themselves: most runs are known from before, and cost one look.
+        let mut known = HashSet::new();
+        let new = texts.into_iter().flat_map(runs).filter(|run| known.insert(*run));
+        for word in new.flat_map(words_of_run) {
             if bytes + word.len() > WORDS_MAX_BYTES {
                 break;
             }
@@ -140,27 +143,33 @@ fn quoted(lexeme: &str) -> String {
 
 /// The words of a text, one after the other.
 fn split(text: &str) -> impl Iterator<Item = String> {
-    let runs = text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|run| !run.is_empty());
-    runs.flat_map(|run| {
-        let mut words = vec![String::new()];
-        let mut chars = 0;
-        for c in run.chars() {
-            if stands_alone(c) {
-                words.extend([c.to_string(), String::new()]);
-                chars = 0;
-            } else if chars < WORD_MAX_CHARS {
-                // Character by character: how a letter is written small must not depend on what follows.
-                words
-                    .last_mut()
-                    .into_iter()
-                    .for_each(|word| word.extend(c.to_lowercase()));
-                chars += 1;
-            }
+    runs(text).flat_map(words_of_run)
+}
+
+/// The runs of letters and digits.
+fn runs(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|run| !run.is_empty())
+}
+
+/// The words of a run: itself, but for scripts without spaces.
+fn words_of_run(run: &str) -> impl Iterator<Item = String> + use<> {
+    let mut words = vec![String::new()];
+    let mut chars = 0;
+    for c in run.chars() {
+        if stands_alone(c) {
+            words.extend([c.to_string(), String::new()]);
+            chars = 0;
+        } else if chars < WORD_MAX_CHARS {
+            // Character by character: how a letter is written small must not depend on what follows.
+            words
+                .last_mut()
+                .into_iter()
+                .for_each(|word| word.extend(c.to_lowercase()));
+            chars += 1;
         }
-        words.into_iter().filter(|word| !word.is_empty())
-    })
+    }
+    words.into_iter().filter(|word| !word.is_empty())
 }
 
 /// Letters of scripts without spaces: kana and Chinese characters.

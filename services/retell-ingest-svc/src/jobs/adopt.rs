@@ -64,7 +64,7 @@ async fn batch(state: &AppState, agent: Option<&AgentId>) -> Result<usize, sqlx:
         adopted.push(row);
     }
     let count = adopted.len();
-    let changed = written::write(&mut tx, adopted, Vec::new()).await?;
+    let changed = written::write(&mut tx, adopted, &[]).await?;
     tx.commit().await?;
     state.kit.wake.announce(changed);
     tracing::info!(calls = count, "held calls found their clients");

@@ -19,8 +19,9 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 const BATCH: i64 = 200;
 /// Transactions of a round.
 const BATCHES: u32 = 500;
-/// How many times as long as it worked it pauses.
-const PAUSE: u32 = 3;
+/// How many times as long as it worked it pauses: while events wait for their commit, and else.
+const PAUSE_BUSY: u32 = 12;
+const PAUSE_IDLE: u32 = 1;
 
 /// Digests until the queue is empty, with pauses: while events pour in, most of the time is theirs. A batch that fails, or
 /// that takes longer than PostgreSQL lets it, is tried again in smaller ones, so that no call holds up the others.
@@ -40,7 +41,12 @@ pub(super) async fn round(state: AppState) -> Result<(), sqlx::Error> {
             }
             Err(error) => return Err(error),
         }
-        tokio::time::sleep(begun.elapsed() * PAUSE).await;
+        let pause = if state.ledger.is_idle() {
+            PAUSE_IDLE
+        } else {
+            PAUSE_BUSY
+        };
+        tokio::time::sleep(begun.elapsed() * pause).await;
     }
     Ok(())
 }

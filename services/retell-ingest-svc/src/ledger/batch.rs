@@ -1,9 +1,10 @@
 //! One commit for many events.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, PgPool, Postgres};
 use switchhook_chassis::db;
 use switchhook_chassis::group_commit::Work;
 use switchhook_chassis::kit::Kit;
@@ -19,12 +20,17 @@ const TRIES: u32 = 3;
 /// The two statements are planned once for all batches, to go by the indexes: to plan them for each costs more than to run
 /// them, and what the tables were when it was done says nothing of what they are.
 const BEGIN: &str = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off";
+/// Connections that all lanes together may keep: others have at least one besides.
+const KEPT_AT_MOST: u32 = super::LANES as u32;
 /// Numbers for new rows that are fetched at a time.
 const IDS: i32 = 1_000;
 
 /// Commits batches.
 pub(super) struct Batches {
     pool: PgPool,
+    /// The connection of the batch before, where others have enough of them: to give it back and take one again would cost
+    /// each batch two round trips.
+    kept: Option<Mutex<Option<PoolConnection<Postgres>>>>,
     wake: Wake,
     waived: bool,
     ids: Mutex<Vec<i64>>,
@@ -34,6 +40,7 @@ impl Batches {
     pub(super) fn new(kit: &Kit, waived: bool) -> Self {
         Self {
             pool: kit.pool.clone(),
+            kept: (kit.pool.options().get_max_connections() > KEPT_AT_MOST).then(Mutex::default),
             wake: kit.wake.clone(),
             waived,
             ids: Mutex::default(),
@@ -42,7 +49,8 @@ impl Batches {
 
     async fn transaction(&self, events: &[Waiting]) -> Result<Vec<Taken>, sqlx::Error> {
         let ids = self.ids(events.len()).await?;
-        let mut tx = self.pool.begin_with(BEGIN).await?;
+        let mut conn = self.connection().await?;
+        let mut tx = conn.begin_with(BEGIN).await?;
         let read: Vec<&Event> = events.iter().map(|one| &one.incoming.event).collect();
         let (known, rows) = store::events::read(&mut tx, &read, self.waived).await?;
         let mut fold = Fold::new(rows, ids);
@@ -53,13 +61,27 @@ impl Batches {
             .collect();
         let taken = went.into_iter().map(|went| fold.taken(went)).collect();
         let (rows, events) = fold.into_changes();
-        if rows.is_empty() {
-            return Ok(taken);
+        if !rows.is_empty() {
+            let users = store::written::write(&mut tx, rows, &events).await?;
+            tx.commit().await?;
+            self.wake.announce(users);
+            self.keep(conn);
         }
-        let users = store::written::write(&mut tx, rows, events).await?;
-        tx.commit().await?;
-        self.wake.announce(users);
         Ok(taken)
+    }
+
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        let kept = self.kept.as_ref().and_then(|kept| locked(kept).take());
+        match kept {
+            Some(conn) => Ok(conn),
+            None => self.pool.acquire().await,
+        }
+    }
+
+    fn keep(&self, conn: PoolConnection<Postgres>) {
+        if let Some(kept) = &self.kept {
+            *locked(kept) = Some(conn);
+        }
     }
 
     /// At least so many numbers for new rows.
@@ -68,17 +90,21 @@ impl Batches {
             return Ok(ids);
         }
         let fresh = store::events::new_ids(&mut *self.pool.acquire().await?, IDS).await?;
-        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ids = locked(&self.ids);
         ids.extend(fresh);
         let left = ids.len().saturating_sub(count);
         Ok(ids.split_off(left))
     }
 
     fn spare_ids(&self, count: usize) -> Option<Vec<i64>> {
-        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ids = locked(&self.ids);
         let left = ids.len().checked_sub(count)?;
         Some(ids.split_off(left))
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -95,6 +121,10 @@ impl Work for Batches {
                 outcome => return outcome,
             }
         }
+    }
+
+    fn rest(&self) {
+        drop(self.kept.as_ref().map(|kept| locked(kept).take()));
     }
 
     fn weight(waiting: &Waiting) -> usize {

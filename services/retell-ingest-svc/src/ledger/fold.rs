@@ -114,7 +114,7 @@ impl Fold {
             hash: one.event.hash,
             event: one.event.name.clone(),
             received_at: one.event.received_at,
-            raw: one.raw.to_vec(),
+            raw: one.raw.clone(),
         });
     }
 

@@ -2,6 +2,7 @@
 //! the calls in `call_id` order, [`write`](super::written::write) writes everything and locks the clients' rows last. Fewer of them would not do, and
 //! each more would be paid by every event.
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use switchhook_core::ids::UserId;
@@ -32,7 +33,7 @@ pub(crate) struct EventRow {
     pub(crate) hash: [u8; 32],
     pub(crate) event: String,
     pub(crate) received_at: DateTime<Utc>,
-    pub(crate) raw: Vec<u8>,
+    pub(crate) raw: Bytes,
 }
 
 /// Numbers for new rows.
@@ -265,7 +266,7 @@ pub(crate) async fn of_call(conn: &mut PgConnection, call: i64) -> Result<Vec<Ev
             hash: row.hash.try_into().ok()?,
             event: row.event,
             received_at: row.received_at,
-            raw: row.raw,
+            raw: row.raw.into(),
         })
     });
     Ok(rows.collect())

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use super::erasure::tombstone;
 use super::events::{CallRow, EventRow};
+use crate::domain::facts::Sources;
 
 /// Writes calls and events, raises the revisions of their clients, and notes the calls for their digest. New rows are
 /// inserted; of rows that exist, facts that are not known here stay as they are. Gives the clients whose view changed.
@@ -17,7 +19,7 @@ use super::events::{CallRow, EventRow};
 pub(crate) async fn write(
     conn: &mut PgConnection,
     mut calls: Vec<CallRow>,
-    events: Vec<EventRow>,
+    events: &[EventRow],
 ) -> Result<Vec<String>, sqlx::Error> {
     // Two replicas that insert the same calls wait for each other in one order.
     calls.sort_unstable_by(|one, other| one.call_id.cmp(&other.call_id));
@@ -42,23 +44,23 @@ pub(crate) async fn write(
 
 /// The events of a statement, column by column.
 #[derive(Default)]
-struct EventColumns {
+struct EventColumns<'a> {
     calls: Vec<i64>,
-    hashes: Vec<Vec<u8>>,
-    names: Vec<String>,
+    hashes: Vec<&'a [u8]>,
+    names: Vec<&'a str>,
     arrivals: Vec<DateTime<Utc>>,
-    raws: Vec<Vec<u8>>,
+    raws: Vec<&'a [u8]>,
 }
 
-impl EventColumns {
-    fn of(events: Vec<EventRow>) -> Self {
+impl<'a> EventColumns<'a> {
+    fn of(events: &'a [EventRow]) -> Self {
         let mut columns = Self::default();
         for event in events {
             columns.calls.push(event.call);
-            columns.hashes.push(event.hash.to_vec());
-            columns.names.push(event.event);
+            columns.hashes.push(&event.hash);
+            columns.names.push(&event.event);
             columns.arrivals.push(event.received_at);
-            columns.raws.push(event.raw);
+            columns.raws.push(&event.raw);
         }
         columns
     }
@@ -91,7 +93,7 @@ struct Columns {
     costs: Vec<Option<f64>>,
     recordings: Vec<Option<String>>,
     analyses: Vec<Option<Value>>,
-    sources: Vec<Value>,
+    sources: Vec<Json<Sources>>,
     created: Vec<DateTime<Utc>>,
     sorts: Vec<DateTime<Utc>>,
     heard: Vec<DateTime<Utc>>,
@@ -134,8 +136,7 @@ impl Columns {
         self.costs.push(facts.cost_cents);
         self.recordings.push(facts.recording_url);
         self.analyses.push(facts.analysis);
-        self.sources
-            .push(serde_json::to_value(call.sources).unwrap_or_default());
+        self.sources.push(Json(call.sources));
         self.created.push(call.created_at);
     }
 }
@@ -145,7 +146,7 @@ impl Columns {
 async fn put(
     conn: &mut PgConnection,
     c: Columns,
-    e: EventColumns,
+    e: EventColumns<'_>,
     users: &[String],
     counts: &[i64],
 ) -> Result<(usize, usize), sqlx::Error> {
@@ -235,16 +236,16 @@ async fn put(
         &c.costs as &[Option<f64>],
         &c.recordings as &[Option<String>],
         &c.analyses as &[Option<Value>],
-        &c.sources,
+        &c.sources as &[Json<Sources>],
         &c.created,
         &c.sorts,
         &c.tombstones as &[Option<Vec<u8>>],
         &c.heard,
         &e.calls,
-        &e.hashes,
-        &e.names,
+        &e.hashes as &[&[u8]],
+        &e.names as &[&str],
         &e.arrivals,
-        &e.raws,
+        &e.raws as &[&[u8]],
         users,
         counts,
         &c.nths

@@ -63,7 +63,7 @@ async fn all_calls_with_a_number_go_and_no_others(pool: PgPool) {
     let figures = json_of(world.app.get(ADA, "/api/retell/analytics").await, 200).await;
     assert_eq!(figures["data"]["calls"], 0);
     digested(&world).await;
-    for table in ["calls", "events", "digests", "figures"] {
+    for table in ["calls", "events", "changes", "digests", "figures"] {
         assert_eq!(world.count(table).await, 0, "{table}");
     }
     assert_eq!(world.count("tombstones").await, 10, "by agent and by client");

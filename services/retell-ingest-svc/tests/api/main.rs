@@ -16,6 +16,7 @@ mod plans;
 mod retention;
 mod search;
 mod signatures;
+mod storms;
 mod stream;
 mod tenants;
 mod webhooks;
