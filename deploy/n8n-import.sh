@@ -3,7 +3,11 @@
 set -eu
 
 done=$HOME/.n8n/switchhook-templates
+begun=$HOME/.n8n/switchhook-templates-begun
 [ ! -e "$done" ] || exit 0
+# An import that was interrupted is begun anew: n8n itself has not run yet, it waits for the end of this.
+[ ! -e "$begun" ] || rm -rf "$HOME"/.n8n/* "$HOME"/.n8n/.[!.]*
+touch "$begun"
 
 work=$(mktemp -d)
 # The first of each list; an entry of WEBHOOK_SECRETS may have a name in front.
@@ -29,4 +33,4 @@ while read -r id; do
 	n8n publish:workflow --id="$id" </dev/null
 done <"$work/ids"
 rm -rf "$work"
-touch "$done"
+mv "$begun" "$done"

@@ -111,7 +111,7 @@ service() {
 }
 
 if [ -z "$print" ]; then
-	kubectl get namespace "$namespace" >/dev/null 2>&1 || kubectl create namespace "$namespace" >/dev/null
+	kubectl get namespace "$namespace" >/dev/null 2>&1 || kubectl create namespace "$namespace" --save-config >/dev/null
 fi
 
 webhook=$(shared WEBHOOK_SECRETS "n8n:$(random)")

@@ -1,12 +1,13 @@
 #!/bin/bash
 # A one-node Kubernetes on this machine, of the programs of `kubernetes.sh DIRECTORY node` and Debian's containerd, with the dev
-# overlay in it: to see pods roll, be evicted and crash. Needs root and is for a machine that may be thrown away: it makes
-# a bridge, rules of iptables, and kubelet sets some sysctls.
+# overlay in it: to see pods roll, be evicted and crash (drill.sh). Needs root and is for a machine that may be thrown away: it
+# makes a bridge, rules of iptables, and kubelet sets some sysctls.
 #
+#   cluster.sh all DIRECTORY STATE        all of the following, one after the other
 #   cluster.sh up DIRECTORY STATE         the node is ready (half a minute)
-#   cluster.sh load STATE                 takes the images that `images.sh build` has made
-#   cluster.sh deploy STATE               PostgreSQL of this machine (DATABASE_PORT), stand-ins (STANDIN_N8N_PORT), the services
-#   cluster.sh drill STATE [SERVICE …]    rolls them under load, tries a bad version, evicts, lets a pod crash; prints the figures
+#   cluster.sh load STATE                 takes the images that `images.sh build` has made, and this machine's PostgreSQL as one
+#   cluster.sh deploy STATE               the whole overlay, with stand-ins for n8n and LiveKit (DEVSTACK) on this machine's loopback
+#   cluster.sh drill STATE [SERVICE …]    rolls, breaks, evicts and kills each under load; prints a table; ends with 1 if anything was lost
 #   cluster.sh down DIRECTORY STATE
 #
 # There is no Ingress controller, nothing enforces NetworkPolicies, and nothing measures for the autoscalers.
@@ -18,6 +19,8 @@ namespace=switchhook-dev
 gateway=10.244.0.1
 bridge=switchhook0
 api=26443
+# The stand-ins' first port; the five after it are theirs too.
+standins=15680
 read -ra services <<<"${SERVICES:-session-svc chat-ws-svc retell-ingest-svc dispatch-bridge-svc task-chat-svc}"
 
 say() { printf '· %s\n' "$*" >&2; }
@@ -43,6 +46,8 @@ start() {
 }
 
 files() {
+	# What an earlier cluster knew; its images stay.
+	rm -rf "${state:?}"/{log,pid,etcd,volume}
 	mkdir -p "$state"/{log,pid,cni,certificates,kubelet,etcd}
 	(umask 077 && openssl genrsa -out "$state/accounts.key" 2048 2>/dev/null && touch "$state/tokens.csv" "$state/kubeconfig")
 	chmod 600 "$state/tokens.csv" "$state/kubeconfig"
@@ -84,12 +89,17 @@ files() {
 		cgroupDriver: cgroupfs
 		failSwapOn: false
 		healthzPort: 21248
+		imageGCHighThresholdPercent: 100
 		evictionHard: {memory.available: "100Mi", nodefs.available: "1%", imagefs.available: "1%"}
 		clusterDNS: [$gateway]
 		clusterDomain: cluster.local
 	CONFIG
+	networks >"$state/networks"
 	sysctl vm.overcommit_memory kernel.panic kernel.panic_on_oops net.ipv4.ip_forward >"$state/sysctls"
 }
+
+# The network namespaces that there are.
+networks() { ip netns list | cut -d ' ' -f 1 | sort; }
 
 pause_image() {
 	local context=$state/pause
@@ -116,6 +126,10 @@ up() {
 			return 1
 		}
 	done
+	if k get --raw /readyz >/dev/null 2>&1; then
+		say "it is up already: cluster.sh down"
+		return 1
+	fi
 	files
 	ip link add "$bridge" type bridge 2>/dev/null || true
 	ip addr replace "$gateway/24" dev "$bridge"
@@ -151,25 +165,33 @@ ready() { k get node lab | grep -qw Ready; }
 
 load() {
 	containers
-	local service archive
+	local service
 	for service in "${services[@]}"; do
 		podman image exists "localhost/switchhook/$service:test" || { say "$service has no image: images.sh build"; continue; }
-		archive=$state/$service.tar
-		rm -f "$archive"
-		podman tag "localhost/switchhook/$service:test" "docker.io/switchhook/$service:dev" "docker.io/switchhook/$service:next"
-		podman save --quiet --format docker-archive --output "$archive" "docker.io/switchhook/$service:dev"
-		ctr images import "$archive" >/dev/null
-		ctr images tag --force "docker.io/switchhook/$service:dev" "docker.io/switchhook/$service:next" >/dev/null
-		rm -f "$archive"
-		say "loaded $service"
+		podman tag "localhost/switchhook/$service:test" "docker.io/switchhook/$service:dev"
+		into_the_node "docker.io/switchhook/$service:dev"
 	done
+	into_the_node "$(sh "$here/images.sh" postgres)"
+}
+into_the_node() {
+	local archive=$state/image.tar
+	rm -f "$archive"
+	podman save --quiet --format docker-archive --output "$archive" "$1"
+	ctr images import "$archive" >/dev/null
+	rm -f "$archive"
+	say "loaded $1"
 }
 
 # A port of this machine's loopback gets a name and a port in the cluster: NAME PORT PORT-HERE.
 outside() {
-	iptables -t nat -A PREROUTING -i "$bridge" -d "$gateway" -p tcp --dport "$2" -j DNAT --to-destination "127.0.0.1:$3"
-	iptables -t nat -A INPUT -i "$bridge" -d 127.0.0.1 -p tcp --dport "$3" -j SNAT --to-source 127.0.0.1
+	rule -t nat PREROUTING -i "$bridge" -d "$gateway" -p tcp --dport "$2" -j DNAT --to-destination "127.0.0.1:$3"
+	rule -t nat INPUT -i "$bridge" -d 127.0.0.1 -p tcp --dport "$3" -j SNAT --to-source 127.0.0.1
 	echo "$gateway $1.svc.cluster.local" >>"$state/outside"
+}
+rule() {
+	local table=$2
+	shift 2
+	iptables -t "$table" -C "$@" 2>/dev/null || iptables -t "$table" -A "$@"
 }
 
 # What 1.20 calls otherwise.
@@ -178,130 +200,90 @@ as_in_1_20() {
 }
 
 deploy() {
-	: "${DATABASE_PORT:?of a PostgreSQL that listens on 127.0.0.1 and lets postgres in without a password}"
-	: "${STANDIN_N8N_PORT:?where 127.0.0.1 takes webhooks}"
+	: "${DEVSTACK:?the program}"
 	KUBECONFIG=$state/kubeconfig sh "$root/k8s/secrets.sh" dev
-	roles
-	# All of dev but its own PostgreSQL.
-	rm -rf "$state/overlay"
-	cp -R "$root/k8s" "$state/overlay"
-	sed -i '/^  - postgres$/d' "$state/overlay/overlays/dev/kustomization.yaml"
+	volume
+	overlay
 	kubectl kustomize "$state/overlay/overlays/dev" | as_in_1_20 | k apply --filename - >/dev/null
-	outside "postgres.$namespace" 5432 "$DATABASE_PORT"
-	outside n8n.n8n 5678 "$STANDIN_N8N_PORT"
+	: >"$state/outside"
+	outside n8n.n8n 5678 "$standins"
+	outside livekit.livekit 7880 "$((standins + 4))"
+	names
+	stand_in
+	until_true 120 address_of_postgres
 	names
 	local service
 	for service in "${services[@]}"; do
-		k -n "$namespace" rollout status "deployment/$service" --timeout=180s || say "$service is not there"
+		until_true 120 replicas "$service" || say "$service is not there"
 	done
 	k -n "$namespace" get pods
 }
+# As many as the autoscaler wants at least.
+replicas() {
+	local least
+	least=$(k -n "$namespace" get horizontalpodautoscaler "$1" -o go-template='{{.spec.minReplicas}}')
+	[ "$(k -n "$namespace" get deployment "$1" -o go-template='{{.status.availableReplicas}}')" = "$least" ]
+}
 
-# The services' roles, with the passwords of the Secrets.
-roles() {
-	local role password
-	psql -h 127.0.0.1 -p "$DATABASE_PORT" -U postgres -qc 'CREATE DATABASE switchhook' 2>/dev/null || true
-	for role in session chat retell dispatch task-chat; do
-		password=$(k -n "$namespace" get secret "postgres-$role" -o go-template='{{.data.password | base64decode}}')
-		role=${role//-/_}
-		# The role may be there already.
-		psql -h 127.0.0.1 -p "$DATABASE_PORT" -U postgres -d switchhook -q <<-SQL 2>/dev/null
-			CREATE ROLE $role LOGIN;
-			ALTER ROLE $role PASSWORD '$password';
-			GRANT CREATE ON DATABASE switchhook TO $role;
-		SQL
-	done
+# Nobody provides volumes here.
+volume() {
+	mkdir -p "$state/volume"
+	chown 70:70 "$state/volume"
+	k apply --filename - >/dev/null <<-YAML
+		apiVersion: v1
+		kind: PersistentVolume
+		metadata: {name: postgres}
+		spec:
+		  capacity: {storage: 2Gi}
+		  accessModes: [ReadWriteOnce]
+		  hostPath: {path: "$state/volume"}
+	YAML
+}
+address_of_postgres() { k -n "$namespace" get endpoints postgres -o go-template='{{(index (index .subsets 0).addresses 0).ip}}' 2>/dev/null; }
+
+# The dev overlay with stand-ins outside, and visitors that write more than a person would.
+overlay() {
+	rm -rf "$state/overlay"
+	cp -R "$root/k8s" "$state/overlay"
+	local base=$state/overlay/base
+	sed -i 's,^LIVEKIT_URL=.*,LIVEKIT_URL=http://livekit.livekit.svc.cluster.local:7880,; s,/webhook/dispatch-result,/webhook/call-result,' \
+		"$base/dispatch-bridge-svc/settings.env"
+	sed -i 's,/webhook/chat-bot,/webhook/chat,' "$base/chat-ws-svc/settings.env"
+	echo VISITOR_RATE=6000 >>"$base/chat-ws-svc/settings.env"
+}
+
+# One value of a service's Secret: SERVICE KEY.
+value() { k -n "$namespace" get secret "$1" -o go-template="{{.data.$2 | base64decode}}"; }
+# Where a service is, from this machine: SERVICE PORT.
+at() { k -n "$namespace" get service "$1" -o go-template='{{.spec.clusterIP}}:'"$2"; }
+
+# n8n and LiveKit, which know the secrets.
+stand_in() {
+	[ ! -e "$state/pid/standins" ] || kill "$(cat "$state/pid/standins")" 2>/dev/null || true
+	local secrets
+	secrets=$(value session-svc WEBHOOK_SECRETS)
+	N8N_OUTBOUND_SECRET=$(value session-svc N8N_OUTBOUND_SECRET) WEBHOOK_SECRET=${secrets#n8n:} \
+		LIVEKIT_API_KEY=$(value dispatch-bridge-svc LIVEKIT_API_KEY) LIVEKIT_API_SECRET=$(value dispatch-bridge-svc LIVEKIT_API_SECRET) \
+		start standins "$DEVSTACK" standins --port "$standins" --dispatch-url "http://$(at dispatch-bridge-svc 8000)"
 }
 
 # What names resolve to: dnsmasq is told of each Service.
 names() {
 	k get services --all-namespaces -o go-template='{{range .items}}{{if ne .spec.clusterIP "None"}}{{.spec.clusterIP}} {{.metadata.name}}.{{.metadata.namespace}}.svc.cluster.local{{"\n"}}{{end}}{{end}}' >"$state/hosts"
+	# It has no address of its own but its pod's.
+	echo "$(address_of_postgres) postgres.$namespace.svc.cluster.local" | grep '^[0-9]' >>"$state/hosts" || true
 	cat "$state/outside" >>"$state/hosts"
 	kill -HUP "$(cat "$state/pid/dns")"
 }
 
-pods() { k -n "$namespace" get pods -l "app.kubernetes.io/name=$service" --field-selector=status.phase=Running -o name; }
-evict() {
-	local pod=${1#pod/}
-	printf '{"apiVersion":"policy/v1beta1","kind":"Eviction","metadata":{"name":"%s","namespace":"%s"}}' "$pod" "$namespace" |
-		k create --raw "/api/v1/namespaces/$namespace/pods/$pod/eviction" -f - 2>&1
-}
-settled() { k -n "$namespace" rollout status "deployment/$service" --timeout=180s >/dev/null; }
-# Runs a step under load and prints what became of the requests: NAME COMMAND …
-under_load() {
-	local name=$1 load
-	shift
-	python3 "$here/load.py" "$url" >"$state/load" &
-	load=$!
-	sleep 3
-	"$@"
-	sleep 3
-	kill -TERM "$load"
-	wait "$load" || true
-	printf '%-22s %-28s %s\n' "$service" "$name" "$(cat "$state/load")"
-}
-
-roll() {
-	k -n "$namespace" rollout restart "deployment/$service" >/dev/null
-	settled
-}
-bad_image() {
-	k -n "$namespace" patch deployment "$service" --type=json \
-		-p '[{"op": "replace", "path": "/spec/template/spec/containers/0/args", "value": ["no-such-command"]}]' >/dev/null
-	sleep 30
-	k -n "$namespace" get pods -l "app.kubernetes.io/name=$service" >&2
-	k -n "$namespace" rollout undo "deployment/$service" >/dev/null
-	settled
-}
-evictions() {
-	local pod
-	for pod in $(pods); do
-		say "evict ${pod#pod/}: $(evict "$pod" || true)"
-	done
-	sleep 2
-	settled
-}
-crash() {
-	local pod container pid
-	pod=$(pods | head -n 1)
-	container=$(k -n "$namespace" get "$pod" -o go-template='{{(index .status.containerStatuses 0).containerID}}')
-	pid=$(ctr tasks ls | awk -v id="${container#containerd://}" '$1 == id { print $2 }')
-	kill -KILL "$pid"
-	until_true 60 restarted "$pod"
-	settled
-}
-restarted() { [ "$(k -n "$namespace" get "$1" -o go-template='{{with index .status.containerStatuses 0}}{{.restartCount}}{{.ready}}{{end}}')" = 1true ]; }
-
-# What an operator reads, out of PostgreSQL.
-path_of() {
-	case $1 in
-	session-svc) echo /api/ai-session/status ;;
-	chat-ws-svc) echo /api/sessions ;;
-	retell-ingest-svc) echo /api/retell/agent-status ;;
-	dispatch-bridge-svc) echo /dispatches ;;
-	task-chat-svc) echo /api/tasks ;;
-	esac
-}
-
-drill() {
-	local service url address
-	JWT_SECRET=$(k -n "$namespace" get secret session-svc -o go-template='{{.data.JWT_SECRET | base64decode}}')
-	export JWT_SECRET
-	for service in "${services[@]}"; do
-		address=$(k -n "$namespace" get service "$service" -o go-template='{{.spec.clusterIP}}:{{(index .spec.ports 0).port}}')
-		url=http://$address$(path_of "$service")
-		under_load 'rolling update' roll
-		under_load 'a version that crashes' bad_image
-		under_load 'evictions' evictions
-		under_load 'kill -9 of a pod' crash
-	done
-}
+# shellcheck source-path=SCRIPTDIR disable=SC1091
+. "$here/drill.sh"
 
 down() {
-	k delete deployments,pods --all-namespaces --all --grace-period=0 --force >/dev/null 2>&1 || true
+	k delete deployments,statefulsets,pods --all-namespaces --all --grace-period=0 --force >/dev/null 2>&1 || true
 	until_true 30 none_left || true
 	local name
-	for name in kubelet proxy dns scheduler controllers apiserver etcd; do
+	for name in standins kubelet proxy dns scheduler controllers apiserver etcd; do
 		[ ! -e "$state/pid/$name" ] || kill "$(cat "$state/pid/$name")" 2>/dev/null || true
 	done
 	"$bin/kube-proxy" --cleanup >/dev/null 2>&1 || true
@@ -309,6 +291,9 @@ down() {
 	sleep 1
 	kill "$(cat "$state/pid/containerd")" 2>/dev/null || true
 	ip link del "$bridge" 2>/dev/null || true
+	# Those of the pods.
+	networks | comm -13 "$state/networks" - | xargs --no-run-if-empty -n 1 ip netns delete
+	rm -rf "/var/log/pods/${namespace}_"*
 	# What kubelet has set and mounted.
 	sysctl --quiet --load="$state/sysctls" || true
 	awk -v state="$state/" 'index($2, state) == 1 { print $2 }' /proc/mounts | sort -r | xargs --no-run-if-empty umount --lazy
@@ -331,9 +316,18 @@ rules() {
 }
 none_left() { [ -z "$(ctr tasks ls --quiet)" ]; }
 
+all() {
+	: "${DEVSTACK:?the program}"
+	trap down EXIT
+	up
+	load
+	deploy
+	drill
+}
+
 command=${1:-}
 case $command in
-up | down) bin=${2:?DIRECTORY}/bin state=${3:?STATE} ;;
+all | up | down) bin=${2:?DIRECTORY}/bin state=${3:?STATE} ;;
 load | deploy) state=${2:?STATE} ;;
 drill)
 	state=${2:?STATE}

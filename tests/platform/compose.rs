@@ -20,14 +20,19 @@ fn rendered(file: &Path) -> Result<Value, String> {
         example.as_os_str(),
     ];
     let words = [&words[..], &["config", "--format", "json"].map(OsStr::new)].concat();
+    compose(&words, &workspace_root()).map(|text| serde_json::from_str(&text).unwrap())
+}
+
+/// What Compose says, asked in a folder.
+fn compose(words: &[&OsStr], folder: &Path) -> Result<String, String> {
     let standalone = tools::is_there("docker-compose");
     let (program, first) = if standalone {
         ("docker-compose", None)
     } else {
         ("docker", Some(OsStr::new("compose")))
     };
-    let words: Vec<&OsStr> = first.into_iter().chain(words).collect();
-    tools::run(program, &words, &workspace_root()).map(|text| serde_json::from_str(&text).unwrap())
+    let words: Vec<&OsStr> = first.into_iter().chain(words.iter().copied()).collect();
+    tools::run(program, &words, folder)
 }
 
 /// What is wrong with it.
@@ -145,4 +150,18 @@ fn n8n_is_the_one_in_which_the_templates_are_tested() {
         let image = text(&compose["services"][service]["image"]);
         assert_eq!(image.rsplit(':').next(), Some(tested), "{service}");
     }
+}
+
+#[test]
+fn compose_reads_what_make_env_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("deploy")).unwrap();
+    for file in ["Makefile", ".env.example", "deploy/env.sh", "deploy/compose.yaml"] {
+        std::fs::copy(workspace_root().join(file), folder.path().join(file)).unwrap();
+    }
+    let words = ["-f", "deploy/compose.yaml", "config", "--quiet"].map(OsStr::new);
+    let complaint = compose(&words, folder.path()).unwrap_err();
+    assert!(complaint.contains("make env writes it"), "{complaint}");
+    tools::run("make", &["env".as_ref()], folder.path()).unwrap();
+    compose(&words, folder.path()).unwrap();
 }

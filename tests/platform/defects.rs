@@ -26,7 +26,6 @@ const SERVICE: &str = "base/session-svc/service.yaml";
 const PARTS: &str = "base/session-svc/kustomization.yaml";
 const BASE: &str = "base/kustomization.yaml";
 const INGRESS: &str = "base/ingress.yaml";
-const CHAT: &str = "base/chat-ws-svc/deployment.yaml";
 const AGENTS: &str = "base/task-chat-svc/settings.env";
 const OVERLAY: &str = "overlays/dev/kustomization.yaml";
 const POSTGRES: &str = "overlays/dev/postgres/postgres.yaml";
@@ -128,7 +127,6 @@ fn a_wrong_or_missing_setting_is_found() {
         SESSION: "{name: WEBHOOK_SECRETS, valueFrom" => "{name: WEBHOOK_SECRET, valueFrom", "WEBHOOK_SECRET is no setting";
         SESSION: "{name: WEBHOOK_SECRETS, valueFrom" => "{name: WEBHOOK_SECRET, valueFrom", "would not start";
         AGENTS: "AGENT_WEBHOOKS={" => "AGENT_WEBHOOKS=", "would not start: task-chat-svc: AGENT_WEBHOOKS";
-        CHAT: "http://$(POD_IP)" => "http://$(POD_ADDRESS)", "POD_IP is no setting";
         ALL: "{name: MIGRATE_ON_START, value: \"false\"}" => "{name: MIGRATE_ON_START, value: \"true\"}", "every start migrates";
         ALL: "args: [migrate]" => "args: [check-config]", "nobody migrates";
         ALL: "{name: DRAIN_DELAY, value: 5s}" => "{name: DRAIN_DELAY, value: 20s}", "killed before it could finish";

@@ -4,6 +4,7 @@
 #
 #   images.sh build               compiles (PROFILE=debug: faster, larger) and builds the images
 #   images.sh run                 starts and probes them; DATABASE_URL says where a PostgreSQL is
+#   images.sh postgres            this machine's PostgreSQL as an image, under the name that k8s/ and deploy/ have; prints it
 #
 # SERVICES names fewer of them. Needs root, for the containers.
 set -eu
@@ -87,6 +88,34 @@ build() {
 	done
 }
 
+# What runs, what it is linked with, what it reads; nothing of an image that would have to be fetched.
+postgres() {
+	tree=$state/postgres
+	home=$(printf '%s\n' /usr/lib/postgresql/*/ | sort --version-sort | tail -n 1)
+	image=$(sed -n 's/^ *image: \(.*postgres:.*\)/\1/p' "$root/k8s/overlays/dev/postgres/postgres.yaml")
+	rm -rf "$tree"
+	mkdir -p "$tree/etc" "$tree/tmp" "$tree/var/run/postgresql" "$tree/var/lib/postgresql/data"
+	chmod 1777 "$tree/tmp" "$tree/var/run/postgresql"
+	set -- "$home"bin/postgres "$home"bin/initdb "$home"bin/pg_ctl "$home"bin/psql "$home"bin/pg_isready /bin/sh /bin/cat /bin/mkdir \
+		/bin/chown /bin/rm /usr/bin/tr /usr/bin/id /usr/bin/setpriv
+	libraries=$(ldd "$@" | grep -o '/[^ ]*' | grep '\.so' | sort -u)
+	# shellcheck disable=SC2086 # paths without spaces
+	tar -ch --exclude=bitcode --exclude='llvmjit*' "$@" $libraries "${home}lib" "/usr/share/postgresql/$(basename "$home")" /usr/share/zoneinfo 2>/dev/null | tar -xC "$tree"
+	printf 'root:x:0:0:root:/:/bin/sh\npostgres:x:70:70::/var/lib/postgresql:/bin/sh\n' >"$tree/etc/passwd"
+	printf 'root:x:0:\npostgres:x:70:\n' >"$tree/etc/group"
+	cp "$root/tests/platform/postgres-entrypoint.sh" "$tree/entrypoint.sh"
+	cat >"$state/postgres.Dockerfile" <<-FILE
+		FROM scratch
+		COPY . /
+		ENV PATH=${home}bin:/usr/bin:/bin
+		STOPSIGNAL SIGINT
+		ENTRYPOINT ["sh", "/entrypoint.sh"]
+		CMD ["postgres"]
+	FILE
+	buildah build --quiet --format docker --file "$state/postgres.Dockerfile" --tag "$image" "$tree" >/dev/null
+	echo "$image"
+}
+
 # A container as the manifests would have it: NAME COMMAND …, with `flags` for more.
 run_in_container() {
 	service=$1
@@ -149,6 +178,6 @@ run() {
 
 containers
 case ${1:-} in
-build | run) "$1" ;;
-*) fail 'usage: images.sh build|run' ;;
+build | run | postgres) "$1" ;;
+*) fail 'usage: images.sh build|run|postgres' ;;
 esac

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Brings the programs that judge deploy/ and k8s/ into DIRECTORY/bin: kubectl and Docker Compose where the machine has none,
-# kubernetes-validate and hadolint. Versions are pinned by their checksums; nothing outside the directory is touched.
+# Brings the programs that judge deploy/ and k8s/ into DIRECTORY/bin: kubectl, Docker Compose and promtool where the machine has
+# none, kubernetes-validate and hadolint. Versions are pinned by their checksums; nothing outside the directory is touched.
 #
 #   tools.sh DIRECTORY     PYTHON names a Python 3 with venv
 set -eu
@@ -60,6 +60,16 @@ compose_for() {
 	esac
 }
 
+promtool_for() {
+	case $1 in
+	Linux-x86_64) unpack "p/prometheus/prometheus_2.42.0+ds-5+deb12u1_amd64.deb" \
+		81d59a24fce84f7fbe97a45a4f2914b6a5881b5cd1db2a6a0e129e515e1a5f55 usr/bin/promtool ;;
+	Linux-aarch64) unpack "p/prometheus/prometheus_2.42.0+ds-5+deb12u1_arm64.deb" \
+		ca131aa102390083398afbc80be9c8dd1dda78f9f92154fc00df8f7f1f4556e9 usr/bin/promtool ;;
+	*) false ;;
+	esac
+}
+
 # An environment of Python's own, made anew when what is pinned changes.
 validators() {
 	pinned=$(sha256sum "$here/requirements.txt" | cut -c 1-16)
@@ -82,5 +92,9 @@ fi
 if ! composes; then
 	say 'installing Docker Compose (once)'
 	compose_for "$(uname -s)-$(uname -m)" || missing 'Docker Compose' https://docs.docker.com/compose/install/
+fi
+if ! command -v promtool >/dev/null; then
+	say 'installing promtool (once)'
+	promtool_for "$(uname -s)-$(uname -m)" || missing promtool https://prometheus.io/download/
 fi
 validators

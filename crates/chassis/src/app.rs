@@ -1,6 +1,7 @@
 //! A service as a program: what it must say about itself ([`Program`]), its settings, the kit it is given. How it is put
 //! together, starts, drains and ends is [`Application`]'s.
 
+mod advertised;
 mod application;
 
 use std::future::Future;
@@ -11,10 +12,10 @@ use actix_web::web;
 use serde_json::{Map, Value};
 use sqlx::migrate::{MigrateError, Migrator};
 use switchhook_core::ids::UserId;
-use url::Url;
 
 pub use application::Application;
 
+use self::advertised::advertised;
 use crate::clock::Clock;
 use crate::config::{CommonSettings, SettingError, SettingSpec, SettingsBlock, Source};
 use crate::db;
@@ -140,7 +141,9 @@ pub fn kit<P: Program>(
     let auth = authenticator::<P>(settings)?;
     let settings = &settings.common;
     let pool = db::pool(settings, service)?;
-    let replica = Replica::new(service, &pool, advertised(settings, port), Pace::default());
+    let listens = SocketAddr::new(settings.bind_addr.0.ip(), port);
+    let url = advertised(settings.advertise_url.clone(), listens);
+    let replica = Replica::new(service, &pool, url, Pace::default());
     let wake = Wake::new(
         service,
         pool.clone(),
@@ -166,13 +169,4 @@ pub(crate) fn authenticator<P: Program>(
     settings: &ServiceSettings<P::Own>,
 ) -> Result<Authenticator, SettingError> {
     Authenticator::new(&settings.common)?.with_scoped(P::scoped_secrets(&settings.own))
-}
-
-/// Where siblings reach this process: as configured, else at this machine's name.
-fn advertised(settings: &CommonSettings, port: u16) -> Option<Url> {
-    let configured = settings.advertise_url.clone();
-    configured.or_else(|| {
-        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-        Url::parse(&format!("http://{}:{}", name.trim(), port)).ok()
-    })
 }

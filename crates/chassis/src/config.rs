@@ -93,7 +93,7 @@ crate::settings! {
         pub migrate_on_start: bool, default = "true", example = "false";
         /// Address and port of the HTTP listener.
         pub bind_addr: ListenAddr, default = "0.0.0.0:{port}", example = "127.0.0.1:{port}";
-        /// URL under which other replicas reach this one; default: this machine's name and the port.
+        /// URL under which other replicas reach this one; default: this machine's own address and the port.
         pub advertise_url: OptionalUrl, optional, example = "http://10.0.0.12:{port}";
         /// URL under which users and n8n reach the service; makes `next` links. Default: the request's `Host`.
         pub public_url: OptionalUrl, optional, example = "https://calls.example.com";

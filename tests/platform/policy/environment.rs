@@ -66,18 +66,11 @@ fn environment(
             if let Some(value) = secret(secrets, workload, reference, say) {
                 environment.insert(name.to_owned(), value);
             }
-        } else if entry["valueFrom"]["fieldRef"].is_object() {
-            environment.insert(name.to_owned(), "10.0.0.12".to_owned());
         } else {
             if is_secret(name) {
                 say(&format!("{name} is a secret and stands in the manifest"));
             }
-            let value = environment
-                .iter()
-                .fold(text(&entry["value"]).to_owned(), |value, (other, its)| {
-                    value.replace(&format!("$({other})"), its)
-                });
-            environment.insert(name.to_owned(), value);
+            environment.insert(name.to_owned(), text(&entry["value"]).to_owned());
         }
     }
     environment
@@ -117,18 +110,12 @@ fn secret(
     value.cloned()
 }
 
-/// Every variable is a setting, or what another variable is made of.
+/// Every variable is a setting.
 fn known(workload: Workload, container: &Value, environment: &Environment, say: &mut impl FnMut(&str)) {
-    let entries = list(&container["env"]);
-    let is_part = |name: &str| {
-        entries
-            .iter()
-            .any(|entry| text(&entry["value"]).contains(&format!("$({name})")))
-    };
     let given = environment.keys().map(String::as_str);
-    let named = entries.iter().map(|entry| text(&entry["name"]));
+    let named = list(&container["env"]).iter().map(|entry| text(&entry["name"]));
     for name in given.chain(named) {
-        if settings::setting(workload.name(), name).is_none() && !is_part(name) {
+        if settings::setting(workload.name(), name).is_none() {
             say(&format!("{name} is no setting of the service"));
         }
     }

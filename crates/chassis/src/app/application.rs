@@ -18,6 +18,7 @@ use super::{Program, RunError, ServiceSettings, kit};
 use crate::clock::Clock;
 use crate::db;
 use crate::http::docs::Description;
+use crate::http::door::Door;
 use crate::http::health::{Readiness, ShownOutbox, ShownStanding};
 use crate::http::page::Files;
 use crate::http::server::{self, Shown};
@@ -111,6 +112,7 @@ impl<P: Program> Application<P> {
         kit.auth.announce();
         announce(&kit, address);
         let readiness = shown.readiness.clone();
+        let door = Door::of(&listener)?;
         let server = server::serve(listener, &kit, state.clone(), shown, P::routes)?;
         let handle = server.handle();
         let mut serving = tokio::spawn(server);
@@ -133,7 +135,8 @@ impl<P: Program> Application<P> {
                 }
             }
         };
-        shut_down(&kit, &readiness, outcome.is_ok(), handle, serving).await;
+        let door = outcome.is_ok().then_some(door);
+        shut_down(&kit, &readiness, door, handle, serving).await;
         outcome
     }
 }
@@ -213,15 +216,17 @@ async fn upkeep() {
 async fn shut_down(
     kit: &Kit,
     readiness: &Readiness,
-    orderly: bool,
+    // Of an orderly end.
+    door: Option<Door>,
     handle: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
 ) {
     let (delay, limit) = (kit.settings.drain_delay.0, kit.settings.shutdown_timeout.0);
     tracing::info!(?delay, "draining");
     kit.tasks.draining().cancel();
-    if orderly {
+    if let Some(door) = door {
         tokio::time::sleep(delay).await;
+        door.close().await;
     }
     let deadline = Instant::now() + limit;
     kit.tasks.stopping().cancel();
