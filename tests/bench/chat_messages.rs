@@ -1,5 +1,5 @@
-//! Messages a second, from a visitor to the database, to the bot and back to the visitor; and how long `send-message`
-//! takes to a socket. Next to a Node server on the same database with the same bot; rounds alternate.
+//! How long `send-message` takes to a socket; and messages a second, from a visitor to the database, to the bot and back to
+//! the visitor. Next to a Node server on the same database with the same bot; rounds alternate, and who begins does too.
 
 use std::time::{Duration, Instant};
 
@@ -19,10 +19,13 @@ use crate::figures::{Series, goal, heading, row};
 const CHAT: &str = "chat-ws-svc";
 /// So many that none of them writes more than the 20 frames a second that a connection may.
 const CONNECTIONS: usize = 256;
-const ROUNDS: usize = 3;
-const ROUND: Duration = Duration::from_secs(8);
-/// `send-message` requests of a round, one after the other.
-const PUSHES: usize = 300;
+const TALKS: usize = 3;
+const TALK: Duration = Duration::from_secs(8);
+/// Rounds of `send-message`, and its requests in each, one after the other.
+const PUSH_ROUNDS: usize = 12;
+const PUSHES: usize = 400;
+/// Requests before the first round: connections are open then, and statements prepared.
+const WARM: usize = 100;
 
 /// One of the two servers.
 struct Side {
@@ -31,8 +34,15 @@ struct Side {
     secret: String,
     client: Client,
     rates: Vec<f64>,
-    trips: Series,
-    pushes: Series,
+    trips: [Vec<f64>; 2],
+    pushes: [Vec<f64>; 2],
+}
+
+/// The median and the slowest hundredth of a round, in milliseconds.
+fn add(rounds: &mut [Vec<f64>; 2], mut round: Series) {
+    for (values, share) in rounds.iter_mut().zip([0.5, 0.99]) {
+        values.push(round.quantile_ms(share));
+    }
 }
 
 pub(crate) async fn run() -> Result<()> {
@@ -62,30 +72,72 @@ pub(crate) async fn run() -> Result<()> {
         .unwrap_or_default();
     let mut ours = Side::new(sockets, stack.url(CHAT, 0), &stack.keys().webhook_secret);
     let mut theirs = Side::new(&node.sockets, &node.url, "");
-    for _ in 0..ROUNDS {
-        for side in [&mut theirs, &mut ours] {
+    for side in [&mut ours, &mut theirs] {
+        side.push(WARM).await?;
+    }
+    for round in 0..PUSH_ROUNDS {
+        for side in in_turn(round, &mut ours, &mut theirs) {
+            let took = side.push(PUSHES).await?;
+            add(&mut side.pushes, took);
+        }
+    }
+    for round in 0..TALKS {
+        for side in in_turn(round, &mut ours, &mut theirs) {
             side.talk().await?;
-            side.push().await?;
         }
     }
     drop(node);
-    heading(&format!(
-        "{CONNECTIONS} visitors: message, stored, bot, stored, answer"
-    ));
-    let (a, b) = (ours.told("chat-ws-svc"), theirs.told("Node, ws and express"));
-    goal("more messages a second", a.rate > b.rate);
-    goal(
-        "send-message sooner at the socket, p50 and p99",
-        a.p50 < b.p50 && a.p99 < b.p99,
-    );
+    tell(&ours, &theirs);
     stack.stop().await
 }
 
-/// A side's figures.
-struct Told {
-    rate: f64,
-    p50: f64,
-    p99: f64,
+/// Both sides; each of them begins every second round.
+fn in_turn<'a>(round: usize, ours: &'a mut Side, theirs: &'a mut Side) -> [&'a mut Side; 2] {
+    if round.is_multiple_of(2) {
+        [theirs, ours]
+    } else {
+        [ours, theirs]
+    }
+}
+
+fn tell(ours: &Side, theirs: &Side) {
+    heading(&format!("send-message to socket, {PUSHES} one after the other"));
+    let p50 = both(ours, theirs, "p50, ms", |side| &side.pushes[0]);
+    let p99 = both(ours, theirs, "p99, ms", |side| &side.pushes[1]);
+    goal(
+        "send-message sooner at the socket, p50 and p99",
+        p50.0 < p50.1 && p99.0 < p99.1,
+    );
+    heading(&format!(
+        "{CONNECTIONS} visitors: message, stored, bot, stored, answer"
+    ));
+    let rate = both(ours, theirs, "messages a second", |side| &side.rates);
+    both(ours, theirs, "round trip p50, ms", |side| &side.trips[0]);
+    both(ours, theirs, "round trip p99, ms", |side| &side.trips[1]);
+    goal("more messages a second", rate.0 > rate.1);
+}
+
+/// Tells a figure of both sides, and gives their medians.
+fn both(ours: &Side, theirs: &Side, name: &str, of: fn(&Side) -> &[f64]) -> (f64, f64) {
+    row(&format!("{name}: {CHAT}"), &spread(of(ours)));
+    row(&format!("{name}: Node, ws and express"), &spread(of(theirs)));
+    (median(of(ours)), median(of(theirs)))
+}
+
+fn median(rounds: &[f64]) -> f64 {
+    let mut sorted = rounds.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+fn spread(rounds: &[f64]) -> String {
+    let least = rounds.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = rounds.iter().copied().fold(0.0, f64::max);
+    format!(
+        "{:8.2}   ({least:.2} to {most:.2} in {} rounds)",
+        median(rounds),
+        rounds.len()
+    )
 }
 
 impl Side {
@@ -96,25 +148,9 @@ impl Side {
             secret: secret.to_owned(),
             client: client(),
             rates: Vec::new(),
-            trips: Series::default(),
-            pushes: Series::default(),
+            trips: Default::default(),
+            pushes: Default::default(),
         }
-    }
-
-    fn told(&mut self, name: &str) -> Told {
-        self.rates.sort_by(f64::total_cmp);
-        let rate = self.rates[self.rates.len() / 2];
-        let (p50, p99) = (self.trips.quantile_ms(0.5), self.trips.quantile_ms(0.99));
-        row(
-            name,
-            &format!("{rate:6.0}/s   round trip p50 {p50:5.1} ms   p99 {p99:5.1} ms"),
-        );
-        let (p50, p99) = (self.pushes.quantile_ms(0.5), self.pushes.quantile_ms(0.99));
-        row(
-            "  send-message to socket",
-            &format!("p50 {p50:5.2} ms   p99 {p99:5.2} ms   n {}", self.pushes.len()),
-        );
-        Told { rate, p50, p99 }
     }
 
     /// All write, wait for the answer, and write again.
@@ -124,7 +160,7 @@ impl Side {
         for _ in 0..CONNECTIONS {
             sockets.push(greeted(&self.sockets).await?.0);
         }
-        let until = Instant::now() + ROUND;
+        let until = Instant::now() + TALK;
         for mut socket in sockets {
             talking.spawn(async move {
                 let mut trips = Vec::new();
@@ -139,22 +175,21 @@ impl Side {
                 anyhow::Ok(trips)
             });
         }
-        let mut count = 0;
+        let mut round = Series::default();
         while let Some(trips) = talking.join_next().await {
-            for trip in trips?? {
-                self.trips.push(trip);
-                count += 1;
-            }
+            trips??.into_iter().for_each(|trip| round.push(trip));
         }
-        self.rates.push(count as f64 / ROUND.as_secs_f64());
+        self.rates.push(round.len() as f64 / TALK.as_secs_f64());
+        add(&mut self.trips, round);
         Ok(())
     }
 
     /// One message after the other, from the request to the frame.
-    async fn push(&mut self) -> Result<()> {
+    async fn push(&self, count: usize) -> Result<Series> {
         let (mut socket, session) = greeted(&self.sockets).await?;
         let url = format!("{}/api/send-message", self.url);
-        for _ in 0..PUSHES {
+        let mut round = Series::default();
+        for _ in 0..count {
             let body = json!({"sessionId": session, "text": "Here you are."});
             let request = self
                 .client
@@ -164,9 +199,9 @@ impl Side {
             let begun = Instant::now();
             let (answer, came) = tokio::join!(request.send(), wait_for(&mut socket, "message"));
             ensure!(answer?.status() == 200, "send-message was not taken");
-            self.pushes.push(came?.duration_since(begun));
+            round.push(came?.duration_since(begun));
         }
-        Ok(())
+        Ok(round)
     }
 }
 

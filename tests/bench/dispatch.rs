@@ -2,6 +2,7 @@
 //! FastAPI: both against the same stand-in, in the same run.
 
 mod peer;
+mod wire;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use tokio::task::JoinSet;
 
 use crate::figures::{Series, goal, heading, row};
 use peer::Peer;
+use wire::Connection;
 
 const DISPATCH: &str = "dispatch-bridge-svc";
 /// Each kind of request so often.
@@ -51,6 +53,7 @@ pub(crate) async fn run() -> Result<()> {
         sends: false,
         ..Delivery::default()
     });
+    stack.livekit().set_logging(false);
     added(&stack).await?;
     throughput(&stack).await?;
     stack.stop().await
@@ -175,24 +178,39 @@ async fn throughput(stack: &Stack) -> Result<()> {
 
 /// Dispatches a second, after a warm-up.
 async fn rate(bridge: &Bridge, next: &AtomicUsize) -> Result<f64> {
-    work(bridge, next, WARM_UP).await?;
+    let mut connections = Vec::with_capacity(CONNECTIONS);
+    for _ in 0..CONNECTIONS {
+        connections.push(Connection::open(&bridge.url, &bridge.secret).await?);
+    }
+    work(&mut connections, next, WARM_UP).await?;
     let begun = Instant::now();
-    let done = work(bridge, next, MEASURED).await?;
+    let done = work(&mut connections, next, MEASURED).await?;
     Ok(done as f64 / begun.elapsed().as_secs_f64())
 }
 
 /// Dials on every connection for this long; gives how many were dialled.
-async fn work(bridge: &Bridge, next: &AtomicUsize, within: Duration) -> Result<usize> {
+async fn work(connections: &mut [Connection], next: &AtomicUsize, within: Duration) -> Result<usize> {
     let end = Instant::now() + within;
-    let connection = |_| async move {
-        let mut done = 0;
-        while Instant::now() < end {
-            bridge.dial(next.fetch_add(1, Ordering::Relaxed)).await?;
-            done += 1;
-        }
-        anyhow::Ok(done)
-    };
-    let connections = stream::iter(0..CONNECTIONS).map(connection);
-    let all: Vec<Result<usize>> = connections.buffer_unordered(CONNECTIONS).collect().await;
+    let all: Vec<Result<usize>> = stream::iter(connections.iter_mut())
+        .map(|connection| dial_until(end, connection, next))
+        .buffer_unordered(CONNECTIONS)
+        .collect()
+        .await;
     all.into_iter().sum()
+}
+
+async fn dial_until(end: Instant, connection: &mut Connection, next: &AtomicUsize) -> Result<usize> {
+    const JOB: &[u8] = b"\"job_id\":\"AJ_";
+    let mut done = 0;
+    while Instant::now() < end {
+        let order = body(next.fetch_add(1, Ordering::Relaxed)).to_string();
+        let answer = connection.post(&order).await?;
+        ensure!(
+            answer.windows(JOB.len()).any(|part| part == JOB),
+            "no worker took the job: {}",
+            String::from_utf8_lossy(&answer)
+        );
+        done += 1;
+    }
+    Ok(done)
 }

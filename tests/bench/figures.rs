@@ -1,6 +1,8 @@
-//! Percentiles and rows.
+//! Percentiles, and how a bench tells what it found.
 
 use std::time::Duration;
+
+use crate::report::{self, Bar, Entry, Figure};
 
 /// Durations of one kind of work.
 #[derive(Default)]
@@ -9,6 +11,10 @@ pub(crate) struct Series(Vec<Duration>);
 impl Series {
     pub(crate) fn push(&mut self, took: Duration) {
         self.0.push(took);
+    }
+
+    pub(crate) fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
     }
 
     /// The duration below which this share of all lies, `share` in 0..=1.
@@ -24,17 +30,32 @@ impl Series {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the figures are the output")]
+/// Begins a section of the report.
 pub(crate) fn heading(text: &str) {
-    println!("\n{text}");
+    report::begin(text);
 }
 
-#[allow(clippy::print_stdout, reason = "the figures are the output")]
+/// A finding in words.
 pub(crate) fn row(name: &str, value: &str) {
-    println!("  {name:<52} {value}");
+    report::add(Entry::Line {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    });
 }
 
-/// A goal, printed as met or not.
+/// A figure with its rounds, ours first.
+pub(crate) fn figure(name: &str, unit: &'static str, bars: Vec<Bar>) {
+    report::add(Entry::Figure(Figure {
+        name: name.to_owned(),
+        unit,
+        bars,
+    }));
+}
+
+/// A goal, met or not.
 pub(crate) fn goal(name: &str, met: bool) {
-    row(name, if met { "met" } else { "NOT MET" });
+    report::add(Entry::Goal {
+        name: name.to_owned(),
+        met,
+    });
 }

@@ -1,97 +1,80 @@
-//! From the user's click to n8n having the request, next to a bare POST from the same process to the same n8n.
+//! From the user's click to n8n having the request, next to a Node server on the same database and to a bare POST from this
+//! process, all to the same n8n.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
-use devstack::Stack;
-use e2e::people::{User, client};
+use e2e::people::{client, now, token};
 use e2e::waiting::eventually;
-use serde_json::json;
-use switchhook_standins::Control;
-use switchhook_standins::control::Mode;
+use serde_json::{Value, json};
 
-use crate::figures::{Series, goal, heading, row};
+use crate::extent::counting;
+use crate::figures::{Series, figure, goal, heading};
+use crate::report::Bar;
+use crate::session_contest::start_peer;
+use crate::stage::{self, Stage};
 
-const ROUNDS: usize = 400;
+const SESSION: &str = "session-svc";
+const ROUNDS: usize = counting(300);
 const GOAL_P99_MS: f64 = 25.0;
+/// Who is measured, ours first.
+const SIDES: [&str; 3] = ["session-svc, three commits", "Node, two commits", "bare POST"];
 
 pub(crate) async fn run() -> Result<()> {
-    let stack = Stack::builder()
-        .services(&["session-svc"])
-        .set("LOG_FORMAT", "json")
-        .set("RUST_LOG", "warn")
-        .start()
-        .await?;
-    stack.n8n().push(Control {
-        times: 0,
-        mode: Some(Mode::Silent),
-        ..Control::default()
-    });
+    let stage = Stage::start(SESSION, stage::of(&[SESSION])).await?;
+    stage.n8n_answers(None);
+    let node = start_peer(&stage).await?;
     let client = client();
-    let (mut starts, mut bare) = (HashMap::new(), HashMap::new());
+    let n8n = stage.stack.n8n().webhook_url("ai-session");
+    let hosts = [stage.url().to_owned(), format!("http://{}", node.host)];
+    let mut begun = HashMap::new();
+    // In turn, so that a slow moment of the machine falls on all of them.
     for round in 0..ROUNDS {
-        // Alternating, so that a slow moment of the machine falls on both.
-        let key = format!("bare-{round}");
-        bare.insert(key.clone(), now());
-        let body = json!({"userId": key, "sessionId": key, "dailyCallLimit": 1});
-        post(&stack, &client, &body).await?;
-        let user = User::with_client(&stack, 0, &format!("latency-{round}"), &client);
-        starts.insert(user.sub.clone(), now());
-        user.started(10).await;
-        eventually("n8n has it", std::time::Duration::from_secs(10), || async {
-            (stack.n8n().log().len() >= 2 * (round + 1)).then_some(())
-        })
-        .await;
-    }
-    let (mut start, mut direct) = (Series::default(), Series::default());
-    for entry in stack.n8n().log() {
-        let user = entry
-            .body()
-            .and_then(|body| Some(body["userId"].as_str()?.to_owned()))
-            .context("no user")?;
-        let sides = [(starts.get(&user), &mut start), (bare.get(&user), &mut direct)];
-        for (begun, series) in sides {
-            if let Some(begun) = begun {
-                series.push((entry.at - *begun).to_std().unwrap_or_default());
-            }
+        for side in 0..SIDES.len() {
+            let user = format!("latency-{side}-{round}");
+            let request = match hosts.get(side) {
+                Some(host) => client
+                    .post(format!("{host}/api/ai-session/start"))
+                    .bearer_auth(token(&stage.stack, &user))
+                    .json(&json!({"dailyCallLimit": 10})),
+                None => client
+                    .post(&n8n)
+                    .header("x-n8n-webhook-secret", &stage.stack.keys().n8n_secret)
+                    .json(&json!({"userId": user, "sessionId": user, "dailyCallLimit": 1})),
+            };
+            begun.insert(user, (side, now()));
+            request.send().await?.error_for_status()?;
+            let wanted = begun.len();
+            eventually("n8n has it", Duration::from_secs(60), || async {
+                (stage.stack.n8n().log().len() >= wanted).then_some(())
+            })
+            .await;
         }
     }
-    report(&mut start, &mut direct);
-    stack.stop().await
+    report(&stage, &begun)?;
+    stage.stack.stop().await
 }
 
-fn report(start: &mut Series, direct: &mut Series) {
-    heading("Start of a session: from the request to n8n having it");
-    for (name, series) in [
-        ("POST /api/ai-session/start, three commits", start),
-        ("bare POST", direct),
-    ] {
-        let (p50, p99) = (series.quantile_ms(0.5), series.quantile_ms(0.99));
-        row(
-            name,
-            &format!("p50 {p50:6.2} ms   p99 {p99:6.2} ms   n {}", series.len()),
-        );
-        if !name.starts_with("bare") {
-            goal(&format!("p99 under {GOAL_P99_MS} ms"), p99 < GOAL_P99_MS);
+fn report(stage: &Stage, begun: &HashMap<String, (usize, DateTime<Utc>)>) -> Result<()> {
+    let mut waits: [Series; 3] = Default::default();
+    for entry in stage.stack.n8n().log() {
+        let body: Value = entry.body().context("it has a body")?;
+        let user = body["userId"].as_str().context("it has a user")?;
+        if let Some((side, begun)) = begun.get(user) {
+            waits[*side].push((entry.at - *begun).to_std().unwrap_or_default());
         }
     }
-}
-
-async fn post(stack: &Stack, client: &reqwest::Client, body: &serde_json::Value) -> Result<()> {
-    let url = stack.n8n().webhook_url("ai-session");
-    let request = client
-        .post(url)
-        .header("x-n8n-webhook-secret", &stack.keys().n8n_secret)
-        .json(body);
-    request.send().await?.error_for_status()?;
+    heading("Start of a session, one at a time: from the request to n8n having it");
+    for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
+        let bars = SIDES
+            .iter()
+            .zip(&mut waits)
+            .map(|(who, series)| Bar::new(who, &[series.quantile_ms(share)]));
+        figure(name, "ms", bars.collect());
+    }
+    let p99 = waits[0].quantile_ms(0.99);
+    goal(&format!("p99 under {GOAL_P99_MS} ms"), p99 < GOAL_P99_MS);
     Ok(())
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the stand-in's log has the machine's time, and so must the other end"
-)]
-fn now() -> DateTime<Utc> {
-    Utc::now()
 }

@@ -86,6 +86,9 @@ mod tests {
             script("late.js", ""),
         ];
         let files: Vec<_> = files.iter().collect();
-        assert_eq!(needed_by("app.js", &files), ["a.js", "shared/b.js", "shared/c.js"]);
+        assert_eq!(
+            needed_by("app.js", &files),
+            ["a.js", "shared/b.js", "shared/c.js"]
+        );
     }
 }

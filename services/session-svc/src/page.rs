@@ -6,7 +6,13 @@ use switchhook_pages::{Page, assets};
 pub(crate) const PAGE: Page = Page {
     title: "AI Control Panel",
     description: "Start and watch AI calling sessions.",
-    styles: &["vendor/uplot.css", "tokens.css", "frame.css", "parts.css", "data.css"],
+    styles: &[
+        "vendor/uplot.css",
+        "tokens.css",
+        "frame.css",
+        "parts.css",
+        "data.css",
+    ],
     cards: &["control-space", "chart-card"],
     assets: assets!("page/"; "app.css", "app.js", "calls-per-day.js", "control.js", "delivery.js", "detail.js",
         "history.js", "sessions.js", "words.js"),

@@ -6,7 +6,14 @@ use switchhook_pages::{Page, assets};
 pub(crate) const PAGE: Page = Page {
     title: "Tasks",
     description: "Write to an agent and see its answer as soon as it is there.",
-    styles: &["tokens.css", "frame.css", "parts.css", "data.css", "transcript.css", "chat.css"],
+    styles: &[
+        "tokens.css",
+        "frame.css",
+        "parts.css",
+        "data.css",
+        "transcript.css",
+        "chat.css",
+    ],
     cards: &["tasks-space"],
     assets: assets!("page/"; "agents.js", "app.css", "app.js", "chat.js", "composer.js", "conversation.js",
         "detail.js", "list.js", "messages.js", "standing.js", "tasks.js", "watch.js", "words.js"),
