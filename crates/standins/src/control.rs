@@ -270,6 +270,11 @@ impl Orders {
         take_at(&mut queue, at)
     }
 
+    /// Whether nothing is to be steered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.locked().is_empty()
+    }
+
     /// Takes the next order when it is to hang up before the body is read. An order that looks at the body cannot.
     pub(crate) fn take_before_body(&self, path: &str) -> Option<Control> {
         let mut queue = self.locked();

@@ -186,6 +186,12 @@ impl LiveKit {
         self.platform.world().acted.clone()
     }
 
+    /// How many workers came for a job and found the dispatch or its room gone.
+    #[must_use]
+    pub fn turned_away(&self) -> usize {
+        self.platform.world().turned_away
+    }
+
     /// Every room that is open, and those that were, as far as they are remembered.
     #[must_use]
     pub fn rooms(&self) -> Vec<RoomSeen> {
@@ -249,6 +255,11 @@ impl LiveKit {
     /// Waits until `count` requests came to the path, and gives what came by then or when the time is up.
     pub async fn wait_for(&self, path: &str, count: usize, within: Duration) -> Vec<Entry> {
         self.platform.log.wait_for(Some(path), count, within).await
+    }
+
+    /// Whether requests are written down from now on. For load programs: that costs more than to answer them.
+    pub fn set_logging(&self, on: bool) {
+        self.platform.log.set_open(on);
     }
 
     /// Forgets what came and went.

@@ -4,6 +4,7 @@
 //! which still waits for its answer is listed too; its `answered` is then empty.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -149,6 +150,7 @@ pub(crate) struct Arrival {
 #[derive(Default)]
 pub(crate) struct Log {
     kept: Mutex<Kept>,
+    closed: AtomicBool,
     grew: Notify,
 }
 
@@ -171,6 +173,15 @@ impl Kept {
 }
 
 impl Log {
+    /// Whether requests are written down from now on: it costs more than to answer them.
+    pub(crate) fn set_open(&self, open: bool) {
+        self.closed.store(!open, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !self.closed.load(Ordering::Relaxed)
+    }
+
     /// Writes a request down; the number is for [`Log::answered`].
     pub(crate) fn arrived(&self, arrival: Arrival) -> u64 {
         let mut kept = self.locked();

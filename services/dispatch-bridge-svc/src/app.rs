@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::clients::livekit::{LiveKit, Server};
 use crate::clients::n8n::{Results, TOPICS};
 use crate::config::{DispatchSettings, WebhookKeys, validate};
-use crate::dial::InHand;
+use crate::dial::{Commits, InHand};
 use crate::domain::ids::CallId;
 use crate::domain::number::Number;
 use crate::jobs::follow::Following;
@@ -44,6 +44,8 @@ pub struct AppState {
     pub(crate) outbox: Outbox,
     /// The dials that this process works on.
     pub(crate) dials: InHand,
+    /// What they commit.
+    pub(crate) commits: Commits,
     /// The calls that this process follows.
     pub(crate) following: Following,
     pub(crate) changes: Feed<Changes>,
@@ -125,6 +127,7 @@ impl Program for DispatchBridgeSvc {
             changes: Feed::new(&kit.wake, &kit.tasks, Changes::new(kit.pool.clone())),
             standing: Standing::new(Arc::clone(&livekit)),
             dials: InHand::default(),
+            commits: Commits::new(&kit, own.duplicate_dial_window.0),
             following: Following::default(),
             webhook_keys: Arc::new(keys),
             settings: Arc::new(own),
@@ -149,6 +152,7 @@ impl Program for DispatchBridgeSvc {
         let kit = &state.kit;
         kit.wake.start(&kit.tasks, Arc::new(Positions(kit.pool.clone())));
         state.outbox.start();
+        state.commits.start(kit);
         jobs::start(state);
     }
 

@@ -4,6 +4,7 @@
 //! left is taken over by a caller who repeats his request, or by a job ([`repair`]). It does not follow the call.
 
 pub(crate) mod closing;
+mod commits;
 mod hand;
 pub(crate) mod repair;
 mod repeat;
@@ -11,6 +12,7 @@ mod steps;
 pub(crate) mod waiting;
 pub(crate) mod worker;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -18,6 +20,7 @@ use sha2::{Digest, Sha256};
 use switchhook_chassis::db;
 use tokio::time::Instant;
 
+pub(crate) use commits::Commits;
 pub(crate) use hand::{Hand, InHand};
 use steps::{Patience, Plan, Recorded};
 
@@ -68,11 +71,11 @@ pub(crate) async fn dispatch(state: AppState, asked: Asked) -> Result<Value, Err
     let patience = Instant::now() + OTHERS_LIMIT;
     loop {
         hand::until_current(&state).await?;
-        let call = draft(&state, &asked);
+        let call = Arc::new(draft(&state, &asked));
         // In hand before it is in the table: nobody may take it for lost in between.
         let hand = state.dials.begin(call.id).ok_or(Error::TooManyDials)?;
-        if bounded(reserve(&state, &asked, &call)).await? {
-            let told = asked.order.told_to_agent();
+        if bounded(state.commits.reserve(&call, asked.takes_window(&state))).await? {
+            let (call, told) = (Arc::unwrap_or_clone(call), asked.order.told_to_agent());
             let placed = steps::place(&state, &hand, call, told, asked.plan()).await;
             drop(hand);
             return finish(&state, &asked, placed).await;
@@ -89,6 +92,11 @@ pub(crate) async fn dispatch(state: AppState, asked: Asked) -> Result<Value, Err
 }
 
 impl Asked {
+    /// Whether it is dialled though the number was dialled a moment ago: a key alone says what is the same dial.
+    fn takes_window(&self, state: &AppState) -> bool {
+        self.key.is_some() || self.order.allow_duplicate || state.settings.duplicate_dial_window.0.is_zero()
+    }
+
     /// How its dispatch is recorded.
     fn plan(&self) -> Plan {
         let wait = self.order.wait;
@@ -180,16 +188,6 @@ fn draft(state: &AppState, asked: &Asked) -> Call {
         updated_at: now,
         revision: 0,
     }
-}
-
-async fn reserve(state: &AppState, asked: &Asked, call: &Call) -> Result<bool, sqlx::Error> {
-    let pool = &state.kit.pool;
-    if asked.key.is_some() {
-        return dial::reserve_keyed(pool, call).await;
-    }
-    let window = state.settings.duplicate_dial_window.0;
-    let forced = asked.order.allow_duplicate || window.is_zero();
-    dial::reserve(pool, call, window.as_secs_f64(), forced).await
 }
 
 /// A database that hangs costs a 503, not a request that never ends.

@@ -12,15 +12,15 @@ use crate::domain::trouble::{Refusal, Trouble, hint};
 /// Seconds after which a dial that is under way may be asked about again.
 const RETRY_AFTER_S: u32 = 5;
 
-/// Where a request to LiveKit stands in a dial.
+/// What a request to LiveKit was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Before anything can have been dialled.
     Room,
     /// While the dispatch is made: what is not certain may have been dialled.
     Dispatch,
-    /// Besides a dial.
-    Beside,
+    /// After a dial: the call is taken back.
+    HangUp,
 }
 
 /// Why a request was not done.
@@ -108,43 +108,85 @@ fn outcome_unknown(room: Option<&Room>) -> Problem {
 
 /// LiveKit's own answer, or what stands in its place.
 fn livekit(trouble: &Trouble, stage: Stage) -> Problem {
-    match (trouble, stage) {
-        (Trouble::Refused(refusal), _) => {
-            let problem = refused(refusal, stage);
-            if stage == Stage::Dispatch && !trouble.is_certain() {
-                problem.with("outcome", "unknown")
-            } else {
-                problem
-            }
+    match stage {
+        Stage::Room => before_dispatch(trouble),
+        Stage::Dispatch if trouble.is_certain() => before_dispatch(trouble),
+        Stage::Dispatch => perhaps_dispatched(trouble),
+        Stage::HangUp => not_hung_up(trouble),
+    }
+}
+
+/// Nothing was dialled.
+fn before_dispatch(trouble: &Trouble) -> Problem {
+    match trouble {
+        Trouble::Refused(refusal) => {
+            let words = refusal.to_string();
+            let problem = Problem::new(
+                502,
+                "livekit_error",
+                format!("LiveKit refused the dispatch: {words}"),
+            );
+            in_its_words(problem, refusal)
         }
-        (Trouble::Unreachable, _) => Problem::new(
-            502,
-            "livekit_unreachable",
-            "LiveKit cannot be reached; nothing was sent",
-        ),
-        (Trouble::Late, Stage::Room) => Problem::new(
-            504,
-            "upstream_timeout",
+        Trouble::Unreachable => unreachable("LiveKit cannot be reached; nothing was sent"),
+        Trouble::Late => late(
             "LiveKit did not answer in time; nothing was dialled yet, and the same request may be sent again",
         )
         .with("outcome", "unknown"),
-        (Trouble::Late, _) => Problem::new(
-            504,
-            "upstream_timeout",
+        Trouble::Broken => {
+            unreachable("The connection to LiveKit broke before its answer was whole; nothing was dialled")
+        }
+        Trouble::NotLiveKit => not_livekit("What answers at LIVEKIT_URL is not LiveKit; nothing was dialled"),
+        Trouble::Unusable(why) => unusable(why),
+    }
+}
+
+/// What was asked for may have happened.
+fn perhaps_dispatched(trouble: &Trouble) -> Problem {
+    match trouble {
+        Trouble::Late => late(
             "LiveKit did not answer in time; the room is deleted, but the phone may have rung in between",
         )
         .with("outcome", "unknown"),
-        (Trouble::Broken | Trouble::NotLiveKit, Stage::Dispatch) => outcome_unknown(None),
-        (Trouble::Broken, _) => Problem::new(
-            502,
-            "livekit_unreachable",
-            "The connection to LiveKit broke before its answer was whole; nothing was dialled",
-        ),
-        (Trouble::NotLiveKit, _) => {
-            not_livekit("What answers at LIVEKIT_URL is not LiveKit; nothing was dialled")
+        Trouble::Refused(refusal) => in_its_words(outcome_unknown(None), refusal),
+        Trouble::Broken | Trouble::NotLiveKit | Trouble::Unreachable | Trouble::Unusable(_) => {
+            outcome_unknown(None)
         }
-        (Trouble::Unusable(why), _) => not_livekit(&format!("No request to LiveKit can be made: {why}")),
     }
+}
+
+/// A call that was taken back goes on for now; its room is deleted as soon as LiveKit does it.
+fn not_hung_up(trouble: &Trouble) -> Problem {
+    match trouble {
+        Trouble::Refused(refusal) => {
+            let words = refusal.to_string();
+            let problem = Problem::new(502, "livekit_error", format!("LiveKit did not hang up: {words}"));
+            in_its_words(problem, refusal)
+        }
+        Trouble::Unreachable => {
+            unreachable("LiveKit cannot be reached; the call is hung up as soon as it answers")
+        }
+        Trouble::Late => late("LiveKit did not answer in time; it is asked again until the call is hung up"),
+        Trouble::Broken => unreachable(
+            "The connection to LiveKit broke before its answer was whole; it is asked again until the call is hung up",
+        ),
+        Trouble::NotLiveKit => not_livekit(
+            "What answers at LIVEKIT_URL is not LiveKit; the call is hung up as soon as LiveKit answers",
+        ),
+        Trouble::Unusable(why) => unusable(why),
+    }
+}
+
+fn unreachable(words: &str) -> Problem {
+    Problem::new(502, "livekit_unreachable", words)
+}
+
+fn late(words: &str) -> Problem {
+    Problem::new(504, "upstream_timeout", words)
+}
+
+fn unusable(why: &str) -> Problem {
+    not_livekit(&format!("No request to LiveKit can be made: {why}"))
 }
 
 fn not_livekit(words: &str) -> Problem {
@@ -156,13 +198,10 @@ fn not_livekit(words: &str) -> Problem {
         )
 }
 
-fn refused(refusal: &Refusal, stage: Stage) -> Problem {
-    let what = match stage {
-        Stage::Room | Stage::Dispatch => "the dispatch",
-        Stage::Beside => "the request",
-    };
+/// With what LiveKit said.
+fn in_its_words(problem: Problem, refusal: &Refusal) -> Problem {
     let words = refusal.to_string();
-    let problem = Problem::new(502, "livekit_error", format!("LiveKit refused {what}: {words}"))
+    let problem = problem
         .with("livekit", json!(refusal))
         .with("message", words.as_str());
     match hint(&words) {

@@ -6,7 +6,14 @@ use switchhook_pages::{Page, assets};
 pub(crate) const PAGE: Page = Page {
     title: "Dispatches",
     description: "See outbound calls as they ring, are answered and end, and send a test dispatch.",
-    styles: &["tokens.css", "frame.css", "parts.css", "data.css", "transcript.css", "chat.css"],
+    styles: &[
+        "tokens.css",
+        "frame.css",
+        "parts.css",
+        "data.css",
+        "transcript.css",
+        "chat.css",
+    ],
     cards: &["send-space"],
     assets: assets!("page/"; "app.css", "app.js", "cancel.js", "detail.js", "dispatches.js", "fields.js", "filters.js",
         "list.js", "report.js", "request.js", "send.js", "sent.js", "standing.js", "timeline.js", "words.js"),

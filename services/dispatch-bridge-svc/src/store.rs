@@ -10,5 +10,6 @@ pub(crate) mod erasure;
 pub(crate) mod events;
 pub(crate) mod follow;
 pub(crate) mod rows;
+pub(crate) mod steps;
 pub(crate) mod summaries;
 pub(crate) mod upkeep;

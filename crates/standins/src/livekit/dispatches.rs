@@ -25,6 +25,21 @@ fn destination(metadata: &str) -> Option<String> {
     Some(destination.to_owned()).filter(|text| !text.is_empty())
 }
 
+/// A job that no worker has yet.
+fn pending(dispatch: &proto::AgentDispatch, room: proto::Room) -> proto::Job {
+    proto::Job {
+        id: id("AJ_"),
+        dispatch_id: dispatch.id.clone(),
+        r#type: proto::JobType::JtRoom.into(),
+        room: Some(room),
+        metadata: dispatch.metadata.clone(),
+        agent_name: dispatch.agent_name.clone(),
+        state: Some(proto::JobState::default()),
+        attributes: dispatch.attributes.clone(),
+        ..proto::Job::default()
+    }
+}
+
 impl World {
     /// A worker takes the job of a dispatch, unless the dispatch or its room is gone by now.
     fn take_job(&mut self, room: &str, sid: &str, dispatch_id: &str) -> Option<JobAt> {
@@ -32,16 +47,12 @@ impl World {
         let room = self.same_room(room, sid)?;
         let info = room.info.clone();
         let dispatch = room.dispatches.iter_mut().find(|one| one.id == dispatch_id)?;
-        let job_id = id("AJ_");
+        let waiting = dispatch.state.get_or_insert_default().jobs.pop();
+        let waiting = waiting.unwrap_or_else(|| pending(dispatch, info));
+        let job_id = waiting.id.clone();
         let identity = format!("agent-{job_id}");
         let now = now_nanos();
         let job = proto::Job {
-            id: job_id.clone(),
-            dispatch_id: dispatch_id.to_owned(),
-            r#type: proto::JobType::JtRoom.into(),
-            room: Some(info),
-            metadata: dispatch.metadata.clone(),
-            agent_name: dispatch.agent_name.clone(),
             state: Some(proto::JobState {
                 status: proto::JobStatus::JsRunning.into(),
                 started_at: now,
@@ -50,8 +61,7 @@ impl World {
                 worker_id: id("AW_"),
                 ..proto::JobState::default()
             }),
-            attributes: dispatch.attributes.clone(),
-            ..proto::Job::default()
+            ..waiting
         };
         dispatch.state.get_or_insert_default().jobs.push(job.clone());
         let acted = Acted {
@@ -116,6 +126,13 @@ impl Platform {
             let plan = world
                 .plans
                 .take(destination(&request.metadata).as_deref().unwrap_or_default());
+            if plan.pends
+                && let Some(room) = world.rooms.get_mut(&request.room)
+                && let Some(listed) = room.dispatches.last_mut()
+            {
+                let job = pending(listed, room.info.clone());
+                listed.state.get_or_insert_default().jobs.push(job);
+            }
             drop(world);
             self.offer(&dispatch, sid, plan);
         }
@@ -127,8 +144,12 @@ impl Platform {
         let (name, dispatch_id) = (dispatch.room.clone(), dispatch.id.clone());
         let number = destination(&dispatch.metadata);
         self.later(plan.job_after, move |platform| {
-            let taken = platform.world().take_job(&name, &sid, &dispatch_id);
-            let Some(job) = taken else { return };
+            let mut world = platform.world();
+            let Some(job) = world.take_job(&name, &sid, &dispatch_id) else {
+                world.turned_away += 1;
+                return;
+            };
+            drop(world);
             tracing::info!(room = name, job = job.id, "a worker took the job");
             match (plan.ending, number) {
                 (Ending::NeverDials, _) | (_, None) => {}

@@ -99,6 +99,8 @@ pub struct Plan {
     pub ending: Ending,
     /// Until a worker takes the job.
     pub job_after: Duration,
+    /// Whether the job is listed until then, as pending.
+    pub pends: bool,
     /// From there until the agent dials.
     pub dial_after: Duration,
     /// From there until it rings.
@@ -118,6 +120,7 @@ impl Default for Plan {
             times: 0,
             ending: Ending::default(),
             job_after: Duration::from_millis(20),
+            pends: false,
             dial_after: Duration::from_millis(50),
             dials: Duration::from_millis(100),
             rings: Duration::from_secs(1),
@@ -168,6 +171,10 @@ impl Plan {
             "ending" => {
                 let ending = value.as_str().and_then(Ending::named);
                 self.ending = ending.ok_or_else(|| refused(name, "is not one of the endings"))?;
+            }
+            "pends" => {
+                let pends = value.as_bool();
+                self.pends = pends.ok_or_else(|| refused(name, "must be true or false"))?;
             }
             "jobAfterMs" => self.job_after = time()?,
             "dialAfterMs" => self.dial_after = time()?,
@@ -323,6 +330,7 @@ mod tests {
             (json!({"ring_ms": 1}), "ring_ms"),
             (json!({"destination": ""}), "destination"),
             (json!({"times": "1"}), "times"),
+            (json!({"pends": 1}), "pends"),
         ] {
             assert_eq!(
                 Plan::from_json(&body, &Plan::default()).unwrap_err().field,

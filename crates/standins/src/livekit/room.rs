@@ -19,6 +19,8 @@ use super::wire::Fault;
 const EMPTY_TIMEOUT: u32 = 300;
 /// How long it stays after the last one left.
 const DEPARTURE_TIMEOUT: u32 = 20;
+/// The status of a job that was called off before a worker had it; newer than the protocol's crate.
+const JOB_CANCELLED: i32 = 4;
 /// Where a call is, in the participant's attributes.
 const CALL_STATUS: &str = "sip.callStatus";
 
@@ -284,12 +286,13 @@ impl Room {
         };
         let now = now_nanos();
         let status = match error {
-            None => proto::JobStatus::JsSuccess,
-            Some(_) => proto::JobStatus::JsFailed,
+            None if state.started_at == 0 => JOB_CANCELLED,
+            None => proto::JobStatus::JsSuccess.into(),
+            Some(_) => proto::JobStatus::JsFailed.into(),
         };
         let agent = state.participant_identity.clone();
         job.state = Some(proto::JobState {
-            status: status.into(),
+            status,
             error: error.unwrap_or_default().to_owned(),
             ended_at: now,
             updated_at: now,

@@ -38,6 +38,8 @@ pub(super) struct World {
     /// The book of jobs.
     pub(super) acted: Vec<Acted>,
     pub(super) workers: usize,
+    /// Workers who came for a job and found it gone.
+    pub(super) turned_away: usize,
     pub(super) plans: Plans,
     pub(super) recordings: Vec<Recording>,
     pub(super) recording: RecordingEnding,
@@ -77,6 +79,7 @@ impl Platform {
             past: VecDeque::new(),
             acted: Vec::new(),
             workers: options.workers,
+            turned_away: 0,
             plans: Plans::new(options.plan.clone()),
             recordings: Vec::new(),
             recording: RecordingEnding::default(),
@@ -121,7 +124,10 @@ impl Platform {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(async move {
-            tokio::time::sleep(wait).await;
+            // A timer takes a millisecond even for nothing.
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
             act(&platform);
         });
     }

@@ -1,21 +1,16 @@
-//! LiveKit, in our verbs: rooms, dispatches, participants, recordings. One implementation, by LiveKit's own client, without
-//! its failover and retries: whether something is sent again is decided here, never inside a library.
+//! LiveKit, in our verbs: rooms, dispatches, participants, recordings. One implementation, which asks once: whether something is
+//! sent again is decided by whoever asks, never below.
 
-mod probe;
 mod reading;
 mod storage;
+mod twirp;
 
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use livekit_api::services::egress::{
-    EgressListFilter, EgressListOptions, EgressOutput, RoomCompositeOptions,
-};
-use livekit_api::services::room::CreateRoomOptions;
-use livekit_api::services::{LiveKitApi, ServiceError};
+use livekit_api::access_token::VideoGrants;
 use livekit_protocol as proto;
-use secrecy::ExposeSecret;
 use switchhook_chassis::outbound::Outbound;
 
 use crate::config::DispatchSettings;
@@ -24,8 +19,19 @@ use crate::domain::ids::{DispatchId, Room};
 use crate::domain::livekit::{Dispatch, Egress, Participant};
 use crate::domain::trouble::Trouble;
 
-/// Longest that LiveKit may take for an answer.
-pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+const CREATE_ROOM: &str = "RoomService/CreateRoom";
+const DELETE_ROOM: &str = "RoomService/DeleteRoom";
+const LIST_ROOMS: &str = "RoomService/ListRooms";
+const LIST_PARTICIPANTS: &str = "RoomService/ListParticipants";
+const CREATE_DISPATCH: &str = "AgentDispatchService/CreateDispatch";
+const LIST_DISPATCH: &str = "AgentDispatchService/ListDispatch";
+const DELETE_DISPATCH: &str = "AgentDispatchService/DeleteDispatch";
+const START_EGRESS: &str = "Egress/StartRoomCompositeEgress";
+const STOP_EGRESS: &str = "Egress/StopEgress";
+const LIST_EGRESS: &str = "Egress/ListEgress";
+
+/// Longest that a probe may take.
+const PROBE_LIMIT: Duration = Duration::from_millis(1_500);
 /// The layout of a recording.
 const LAYOUT: &str = "speaker-dark";
 
@@ -58,8 +64,7 @@ pub(crate) trait LiveKit: Send + Sync + 'static {
 
 /// LiveKit over the network.
 pub(crate) struct Server {
-    api: LiveKitApi,
-    probe: probe::Probe,
+    api: twirp::Twirp,
     storage: Option<storage::Storage>,
 }
 
@@ -71,48 +76,71 @@ impl fmt::Debug for Server {
 
 impl Server {
     pub(crate) fn new(settings: &DispatchSettings, outbound: &Outbound) -> Self {
-        let secret = settings.livekit_api_secret.expose_secret();
-        let api = LiveKitApi::with_api_key(&settings.livekit_url.0, &settings.livekit_api_key, secret);
         Self {
-            api: api.with_failover(false).with_request_timeout(ANSWER_LIMIT),
-            probe: probe::Probe::new(settings, outbound),
+            api: twirp::Twirp::new(settings, outbound),
             storage: storage::Storage::of(settings),
         }
     }
 }
 
-fn trouble(error: ServiceError) -> Trouble {
-    let trouble = reading::trouble(&error);
-    tracing::debug!(%trouble, "LiveKit did not do what it was asked");
-    trouble
+/// May make and delete rooms.
+fn makes_rooms() -> VideoGrants {
+    VideoGrants {
+        room_create: true,
+        ..VideoGrants::default()
+    }
+}
+
+fn lists_rooms() -> VideoGrants {
+    VideoGrants {
+        room_list: true,
+        ..VideoGrants::default()
+    }
+}
+
+/// May do everything in one room.
+fn administers(room: &Room) -> VideoGrants {
+    VideoGrants {
+        room_admin: true,
+        room: room.as_str().to_owned(),
+        ..VideoGrants::default()
+    }
+}
+
+fn records() -> VideoGrants {
+    VideoGrants {
+        room_record: true,
+        ..VideoGrants::default()
+    }
 }
 
 /// What is not there need not be deleted.
-fn gone(outcome: Result<(), Trouble>) -> Result<(), Trouble> {
+fn gone<T>(outcome: Result<T, Trouble>) -> Result<Option<T>, Trouble> {
     match outcome {
-        Err(Trouble::Refused(refusal)) if refusal.code == "not_found" => Ok(()),
-        other => other,
+        Err(Trouble::Refused(refusal)) if refusal.code == "not_found" => Ok(None),
+        other => other.map(Some),
     }
 }
 
 #[async_trait]
 impl LiveKit for Server {
     async fn create_room(&self, room: &Room) -> Result<(), Trouble> {
-        let options = CreateRoomOptions {
+        let request = proto::CreateRoomRequest {
+            name: room.as_str().to_owned(),
             empty_timeout: ROOM_EMPTY_S,
             departure_timeout: ROOM_EMPTY_S,
-            ..CreateRoomOptions::default()
+            ..proto::CreateRoomRequest::default()
         };
-        let made = self.api.room().create_room(room.as_str(), options).await;
-        match made.map(drop).map_err(trouble) {
-            // LiveKit answers an unknown key in plain text, as a stranger would: the probe tells the two apart.
-            Err(Trouble::NotLiveKit) => Err(self.probe.ask().await.err().unwrap_or(Trouble::NotLiveKit)),
-            outcome => outcome,
-        }
+        let made = self.api.ask(CREATE_ROOM, makes_rooms(), &request).await;
+        made.map(|_made: proto::Room| ())
     }
 
     async fn delete_room(&self, room: &Room) -> Result<(), Trouble> {
-        gone(self.api.room().delete_room(room.as_str()).await.map_err(trouble))
+        let request = proto::DeleteRoomRequest {
+            room: room.as_str().to_owned(),
+        };
+        let deleted = self.api.ask(DELETE_ROOM, makes_rooms(), &request).await;
+        gone(deleted.map(|_deleted: proto::DeleteRoomResponse| ())).map(drop)
     }
 
     async fn create_dispatch(&self, room: &Room, agent: &str, metadata: String) -> Result<Dispatch, Trouble> {
@@ -122,36 +150,38 @@ impl LiveKit for Server {
             metadata,
             ..proto::CreateAgentDispatchRequest::default()
         };
-        let made = self.api.agent_dispatch().create_dispatch(request).await;
-        reading::dispatch(made.map_err(trouble)?).ok_or(Trouble::Broken)
+        let made = self.api.ask(CREATE_DISPATCH, administers(room), &request).await;
+        reading::dispatch(made?).ok_or(Trouble::Broken)
     }
 
     async fn list_dispatches(&self, room: &Room) -> Result<Vec<Dispatch>, Trouble> {
-        let listed = self.api.agent_dispatch().list_dispatch(room.as_str()).await;
-        let mut dispatches: Vec<Dispatch> = listed
-            .map_err(trouble)?
-            .into_iter()
-            .filter_map(reading::dispatch)
-            .collect();
+        let request = proto::ListAgentDispatchRequest {
+            room: room.as_str().to_owned(),
+            ..proto::ListAgentDispatchRequest::default()
+        };
+        let listed = self.api.ask(LIST_DISPATCH, administers(room), &request).await;
+        let listed: proto::ListAgentDispatchResponse = listed?;
+        let listed = listed.agent_dispatches.into_iter();
+        let mut dispatches: Vec<Dispatch> = listed.filter_map(reading::dispatch).collect();
         dispatches.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         Ok(dispatches)
     }
 
     async fn delete_dispatch(&self, id: &DispatchId, room: &Room) -> Result<Option<Dispatch>, Trouble> {
-        let api = self.api.agent_dispatch();
-        match api
-            .delete_dispatch(id.as_str(), room.as_str())
-            .await
-            .map_err(trouble)
-        {
-            Ok(last) => Ok(reading::dispatch(last)),
-            Err(trouble) => gone(Err(trouble)).map(|()| None),
-        }
+        let request = proto::DeleteAgentDispatchRequest {
+            dispatch_id: id.as_str().to_owned(),
+            room: room.as_str().to_owned(),
+        };
+        let last = self.api.ask(DELETE_DISPATCH, administers(room), &request).await;
+        Ok(gone(last)?.and_then(reading::dispatch))
     }
 
     async fn participants(&self, room: &Room) -> Result<Vec<Participant>, Trouble> {
-        let listed = self.api.room().list_participants(room.as_str()).await;
-        match listed.map_err(trouble) {
+        let request = proto::ListParticipantsRequest {
+            room: room.as_str().to_owned(),
+        };
+        let listed = self.api.ask(LIST_PARTICIPANTS, administers(room), &request).await;
+        match listed.map(|listed: proto::ListParticipantsResponse| listed.participants) {
             Ok(found) => Ok(found.into_iter().map(reading::participant).collect()),
             Err(trouble) if trouble.is_missing() => Ok(Vec::new()),
             Err(trouble) => Err(trouble),
@@ -159,46 +189,55 @@ impl LiveKit for Server {
     }
 
     async fn room_exists(&self, room: &Room) -> Result<bool, Trouble> {
-        let listed = self.api.room().list_rooms(vec![room.as_str().to_owned()]).await;
-        Ok(!listed.map_err(trouble)?.is_empty())
+        let listed = self.api.ask(LIST_ROOMS, lists_rooms(), &named(room)).await;
+        listed.map(|listed: proto::ListRoomsResponse| !listed.rooms.is_empty())
     }
 
     async fn start_recording(&self, room: &Room, file: &str) -> Result<Egress, Trouble> {
         let storage = self.storage.as_ref().ok_or_else(|| {
             Trouble::Unusable("no storage for recordings is configured: set RECORDING_PROVIDER".into())
         })?;
-        let outputs = vec![EgressOutput::File(storage.output(file))];
-        let options = RoomCompositeOptions {
+        let request = proto::RoomCompositeEgressRequest {
+            room_name: room.as_str().to_owned(),
             layout: LAYOUT.to_owned(),
             audio_only: true,
-            ..RoomCompositeOptions::default()
+            file_outputs: vec![storage.output(file)],
+            ..proto::RoomCompositeEgressRequest::default()
         };
-        let api = self.api.egress();
-        let started = api
-            .start_room_composite_egress(room.as_str(), outputs, options)
-            .await;
-        started.map(reading::egress).map_err(trouble)
+        let started = self.api.ask(START_EGRESS, records(), &request).await;
+        started.map(reading::egress)
     }
 
     async fn stop_recording(&self, egress: &str) -> Result<Egress, Trouble> {
-        let stopped = self.api.egress().stop_egress(egress).await;
-        stopped.map(reading::egress).map_err(trouble)
+        let request = proto::StopEgressRequest {
+            egress_id: egress.to_owned(),
+        };
+        let stopped = self.api.ask(STOP_EGRESS, records(), &request).await;
+        stopped.map(reading::egress)
     }
 
     async fn list_recordings(&self, room: &Room) -> Result<Vec<Egress>, Trouble> {
-        let options = EgressListOptions {
-            filter: EgressListFilter::Room(room.as_str().to_owned()),
-            ..EgressListOptions::default()
+        let request = proto::ListEgressRequest {
+            room_name: room.as_str().to_owned(),
+            ..proto::ListEgressRequest::default()
         };
-        let listed = self.api.egress().list_egress(options).await;
-        Ok(listed
-            .map_err(trouble)?
-            .into_iter()
-            .map(reading::egress)
-            .collect())
+        let listed = self.api.ask(LIST_EGRESS, records(), &request).await;
+        let listed: proto::ListEgressResponse = listed?;
+        Ok(listed.items.into_iter().map(reading::egress).collect())
     }
 
+    /// Asks for a room that nobody has.
     async fn probe(&self) -> Result<(), Trouble> {
-        self.probe.ask().await
+        let nobodys = named(&Room::new(0));
+        let listed = self
+            .api
+            .ask_within(PROBE_LIMIT, LIST_ROOMS, lists_rooms(), &nobodys);
+        listed.await.map(|_listed: proto::ListRoomsResponse| ())
+    }
+}
+
+fn named(room: &Room) -> proto::ListRoomsRequest {
+    proto::ListRoomsRequest {
+        names: vec![room.as_str().to_owned()],
     }
 }

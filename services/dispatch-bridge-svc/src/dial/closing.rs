@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::app::AppState;
 use crate::domain::ids::Room;
 use crate::store::closings;
@@ -10,6 +12,9 @@ use crate::store::closings;
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 /// Rooms of one round.
 const BATCH: i64 = 50;
+/// When the room of a dial that may have happened is deleted again, in seconds after the first time: what is still on its way
+/// finds it gone.
+pub(super) const AGAIN_S: [i32; 2] = [15, 60];
 /// By then LiveKit has closed the room by itself.
 const FORGOTTEN_AFTER_S: f64 = 3_600.0;
 
@@ -17,6 +22,28 @@ const FORGOTTEN_AFTER_S: f64 = 3_600.0;
 pub(crate) fn begin(state: &AppState, room: Room) {
     let owned = state.clone();
     drop(state.kit.tasks.spawn(async move { close(&owned, &room).await }));
+}
+
+/// Deletes a room whose deletion could not be written down, and again as [`AGAIN_S`] says, for as long as this process lives.
+pub(super) fn begin_unwritten(state: &AppState, room: Room) {
+    let owned = state.clone();
+    drop(state.kit.tasks.spawn(async move {
+        let begun = Instant::now();
+        let stopping = owned.kit.tasks.stopping();
+        for after_s in [0].into_iter().chain(AGAIN_S) {
+            let at = begun + Duration::from_secs(after_s.unsigned_abs().into());
+            if stopping
+                .run_until_cancelled(tokio::time::sleep_until(at))
+                .await
+                .is_none()
+            {
+                return;
+            }
+            if let Err(trouble) = owned.livekit.delete_room(&room).await {
+                tracing::warn!(%room, %trouble, "a room was not deleted");
+            }
+        }
+    }));
 }
 
 /// Deletes a room whose deletion is committed. `false`: not this time, the job goes on.

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::store::dial::{self, Claimant};
 
 /// Dials of one process at a time: each waits for LiveKit, which has its ten seconds for each step.
-const MAX_IN_HAND: usize = 2_000;
+pub(super) const MAX_IN_HAND: usize = 2_000;
 /// Longest that a request waits until this replica has renewed its row.
 const CURRENT_LIMIT: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -36,18 +36,21 @@ pub(crate) struct Hand {
 }
 
 impl InHand {
-    /// Takes a dial in hand.
-    pub(crate) fn take(&self, id: CallId) -> Hand {
-        lock(&self.held).insert(id.0);
-        Hand {
+    /// Takes a dial in hand, unless it is.
+    fn take(&self, id: CallId) -> Option<Hand> {
+        let is_new = lock(&self.held).insert(id.0);
+        is_new.then(|| Hand {
             held: Arc::clone(&self.held),
             id: id.0,
-        }
+        })
     }
 
     /// Takes a new dial in hand; nothing where there are [`MAX_IN_HAND`].
     pub(crate) fn begin(&self, id: CallId) -> Option<Hand> {
-        (self.count() < MAX_IN_HAND).then(|| self.take(id))
+        if self.count() >= MAX_IN_HAND {
+            return None;
+        }
+        self.take(id)
     }
 
     /// How many there are.
@@ -92,13 +95,9 @@ pub(crate) async fn claim(
     };
     let claimed = tokio::time::timeout(db::WORK_LIMIT, work).await;
     let claimed = claimed.map_err(|_elapsed| sqlx::Error::PoolTimedOut)??;
-    Ok(claimed
-        .into_iter()
-        .map(|call| {
-            let hand = state.dials.take(call.id);
-            (call, hand)
-        })
-        .collect())
+    // One that began after the list was made is in hand by now, and not lost.
+    let newly = |call: Call| state.dials.take(call.id).map(|hand| (call, hand));
+    Ok(claimed.into_iter().filter_map(newly).collect())
 }
 
 /// A replica that could not renew its row holds nothing: others may take it for dead.
@@ -111,4 +110,22 @@ pub(crate) async fn until_current(state: &AppState) -> Result<(), Error> {
         tokio::time::sleep(LOOK_EVERY).await;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    #[test]
+    fn a_dial_in_hand_is_not_taken_for_a_lost_one() {
+        let dials = InHand::default();
+        let id = CallId::new(DateTime::from_timestamp(1_770_000_000, 0).unwrap());
+        let hand = dials.begin(id);
+        assert!(hand.is_some() && dials.take(id).is_none());
+        assert_eq!(dials.count(), 1);
+        drop(hand);
+        assert!(dials.take(id).is_some());
+    }
 }

@@ -9,7 +9,7 @@ use super::steps::{self, End, Patience, Placed, Plan, Recorded};
 use super::{Hand, OTHERS_LIMIT, bounded, hand};
 use crate::app::AppState;
 use crate::domain::dispatch::{Call, Heir, Repair, Step, Witness, repair};
-use crate::domain::livekit::Dispatch;
+use crate::domain::livekit::{Dispatch, taken};
 use crate::error::Error;
 use crate::store::dial;
 
@@ -79,7 +79,10 @@ async fn look(state: &AppState, call: &Call) -> (Witness, Vec<Dispatch>) {
 
 /// Takes the dispatch that works already, else the oldest, and removes the others.
 async fn adopt(state: &AppState, call: Call, mut held: Vec<Dispatch>, plan: Plan) -> Result<Placed, Error> {
-    let at = held.iter().position(|found| !found.jobs.is_empty()).unwrap_or(0);
+    let at = held
+        .iter()
+        .position(|found| taken(&found.jobs).is_some())
+        .unwrap_or(0);
     let ours = held.swap_remove(at);
     for other in &held {
         remove(state, &call, other).await;
@@ -126,7 +129,10 @@ async fn settle(state: &AppState, call: Call, _hand: Hand) {
 
 async fn decide(state: &AppState, call: Call) -> Result<(), Error> {
     if call.step == Step::Reserved {
-        let end = End::Freed { reason: None };
+        let end = End::Freed {
+            reason: None,
+            from: Step::Reserved,
+        };
         return steps::end_dial(state, call.id, &call, end, NOT_BEGUN, true).await;
     }
     let (witness, held) = look(state, &call).await;

@@ -6,8 +6,7 @@ use tokio::time::Instant;
 
 use super::bounded;
 use crate::app::AppState;
-use crate::clients::livekit::ANSWER_LIMIT;
-use crate::domain::dispatch::{Call, Status, Step};
+use crate::domain::dispatch::{ANSWER_LIMIT, Call, Status, Step};
 use crate::domain::ids::CallId;
 use crate::domain::order::{Wait, WaitFor};
 use crate::error::Error;

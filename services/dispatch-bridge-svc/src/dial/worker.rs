@@ -12,13 +12,17 @@ use super::bounded;
 use crate::app::AppState;
 use crate::domain::dispatch::{Call, EndReason, Status};
 use crate::domain::ids::CallId;
-use crate::domain::livekit::Job;
+use crate::domain::livekit::{Job, taken};
 use crate::ending;
 use crate::error::Error;
 use crate::store::{calls, dial};
 
 /// Pauses between two looks, in milliseconds; the last one stays.
 const PAUSES_MS: [u64; 6] = [20, 50, 100, 200, 400, 500];
+/// How often whoever dialled tries to record what came of it, and the pause before each try: whoever follows the dispatch goes
+/// on after that.
+const TRIES: u32 = 60;
+const AGAIN_PAUSE: Duration = Duration::from_secs(1);
 /// How often `WORKER_WAIT` is waited for while LiveKit cannot be asked, before whoever follows the dispatch goes on.
 const ROUNDS: u32 = 5;
 
@@ -47,31 +51,65 @@ pub(crate) fn begin(state: &AppState, call: &Call) {
 /// Records the job once there is one, or that there is none within `WORKER_WAIT`. Whoever takes over a dispatch that has no
 /// job calls it again.
 pub(crate) async fn settle(state: &AppState, call: &Call) -> Result<(), Error> {
-    let Some(dispatch) = &call.dispatch_id else {
+    let Some(verdict) = judge(state, call).await else {
         return Ok(());
     };
+    let stopping = state.kit.tasks.stopping();
+    // What was found out cannot always be found out again: of a dispatch that was deleted nothing is left.
+    for _ in 0..TRIES {
+        let recorded = match &verdict {
+            Verdict::Taken(jobs) => take(state, call.id, jobs).await,
+            Verdict::Lost => lost(state, call.id).await,
+            Verdict::Nobody => nobody(state, call.id).await,
+        };
+        let Err(error) = recorded else { return Ok(()) };
+        tracing::warn!(room = %call.room, %error, "what became of a job is recorded again soon");
+        let pause = tokio::time::sleep(AGAIN_PAUSE);
+        if stopping.run_until_cancelled(pause).await.is_none() {
+            break;
+        }
+    }
+    Err(sqlx::Error::PoolTimedOut.into())
+}
+
+/// What became of a dispatch.
+enum Verdict {
+    /// A worker has one of these jobs.
+    Taken(Vec<Job>),
+    /// It is gone, and nobody saw whether a worker had it.
+    Lost,
+    /// Nobody has it, and nobody will.
+    Nobody,
+}
+
+/// Finds out whether a worker has the job; a dispatch that nobody has is deleted. Nothing where somebody else knows, or nobody.
+async fn judge(state: &AppState, call: &Call) -> Option<Verdict> {
+    let dispatch = call.dispatch_id.as_ref()?;
     for _ in 0..ROUNDS {
         // Whoever follows it next waits again.
-        let Some(seen) = appear(state, call).await else {
-            return Ok(());
-        };
-        match seen {
-            Seen::Jobs(jobs) => return take(state, call.id, &jobs).await,
-            Seen::Gone => return lost(state, call.id).await,
+        match appear(state, call).await? {
+            Seen::Jobs(jobs) => return Some(Verdict::Taken(jobs)),
+            Seen::Gone => return Some(Verdict::Lost),
             Seen::Nothing => continue,
-            Seen::NoJob if goes_on(state, call.id).await? => return Ok(()),
-            Seen::NoJob => {}
+            Seen::NoJob => match goes_on(state, call.id).await {
+                Ok(true) => return None,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(room = %call.room, %error, "whether a call goes on is not known");
+                    continue;
+                }
+            },
         }
         // Its last state is the proof: a worker may have taken it since the look.
         if let Ok(Some(last)) = state.livekit.delete_dispatch(dispatch, &call.room).await {
-            if !last.jobs.is_empty() {
-                return take(state, call.id, &last.jobs).await;
-            }
-            return nobody(state, call.id).await;
+            return Some(match taken(&last.jobs) {
+                Some(_) => Verdict::Taken(last.jobs),
+                None => Verdict::Nobody,
+            });
         }
     }
     tracing::warn!(room = %call.room, "whether a worker has the job cannot be found out");
-    Ok(())
+    None
 }
 
 /// What LiveKit shows: jobs as soon as there are any, anything else once `WORKER_WAIT` is over. Nothing where the service stops.
@@ -101,8 +139,8 @@ async fn look(state: &AppState, call: &Call) -> Seen {
                 .into_iter()
                 .filter(|found| Some(&found.id) == call.dispatch_id.as_ref());
             match own.next() {
-                Some(own) if own.jobs.is_empty() => Seen::NoJob,
-                Some(own) => Seen::Jobs(own.jobs),
+                Some(own) if taken(&own.jobs).is_some() => Seen::Jobs(own.jobs),
+                Some(_) => Seen::NoJob,
                 None => Seen::Gone,
             }
         }
@@ -122,7 +160,8 @@ async fn goes_on(state: &AppState, id: CallId) -> Result<bool, Error> {
 }
 
 async fn take(state: &AppState, id: CallId, jobs: &[Job]) -> Result<(), Error> {
-    if bounded(calls::take_jobs(&state.kit.pool, id, jobs, state.now())).await? {
+    let Some(job) = taken(jobs) else { return Ok(()) };
+    if bounded(calls::take_jobs(&state.kit.pool, id, job, jobs, state.now())).await? {
         state.announce(id);
     }
     Ok(())

@@ -69,13 +69,17 @@ pub(crate) fn learn(
             None => absent(known, jobs, look.at, since, memory),
         },
     };
-    let outlived = look.at > since + LONGEST;
-    let end = if outlived {
+    let end = if is_outlived(since, look.at) {
         call_seen::closed(look.at)
     } else {
         Facts::default()
     };
     said.join(seen).join(end)
+}
+
+/// Whether a call that was dispatched at `since` cannot go on any more.
+pub(crate) fn is_outlived(since: DateTime<Utc>, at: DateTime<Utc>) -> bool {
+    at > since + LONGEST
 }
 
 /// What it means that no callee is there.

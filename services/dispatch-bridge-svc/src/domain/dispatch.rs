@@ -1,5 +1,7 @@
 //! How far a dial has come, and what a call is: the states of a row.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -140,8 +142,15 @@ pub struct Call {
     pub revision: i64,
 }
 
+/// How long after it was noted that CreateDispatch is about to be sent it may be sent. A process that stood still for longer
+/// notes it anew, which shows whether somebody else has taken the dial over.
+pub const SENT_WITHIN: Duration = Duration::from_secs(3);
+/// Longest that LiveKit may take for an answer.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// Seconds after CreateDispatch was about to be sent, after which a missing dispatch is not on its way any more.
 pub const SETTLED_AFTER_S: i64 = 15;
+// Whoever sends again finds nothing of the first one on its way.
+const _: () = assert!(SENT_WITHIN.as_secs() + ANSWER_LIMIT.as_secs() < SETTLED_AFTER_S as u64);
 /// Seconds after which a dial that nobody asks for again is given up.
 pub const GIVEN_UP_AFTER_S: i64 = 60;
 /// Seconds after which LiveKit has closed an empty room by itself.

@@ -20,7 +20,7 @@ pub struct Dispatch {
     pub agent_name: String,
     /// When it was made, where LiveKit tells.
     pub created_at: Option<DateTime<Utc>>,
-    /// The jobs that workers took.
+    /// Its jobs.
     pub jobs: Vec<Job>,
 }
 
@@ -40,10 +40,27 @@ pub struct Job {
     pub state: JobState,
 }
 
+/// The status of a job that waits for a worker, and of one that was called off.
+pub(crate) const JOB_PENDING: i32 = 0;
+const JOB_CANCELLED: i32 = 4;
+
+impl Job {
+    /// Whether a worker has it, or had it. One that is pending may never have one.
+    pub fn is_taken(&self) -> bool {
+        let waited = matches!(self.state.status, JOB_PENDING | JOB_CANCELLED);
+        !waited || self.state.started_at.is_some()
+    }
+}
+
+/// The id of the first job that a worker has.
+pub fn taken(jobs: &[Job]) -> Option<&str> {
+    jobs.iter().find(|job| job.is_taken()).map(|job| job.id.as_str())
+}
+
 /// How a job stands, by LiveKit's numbers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobState {
-    /// 0 pending, 1 running, 2 success, 3 failed; newer servers may know more.
+    /// 0 pending, 1 running, 2 success, 3 failed, 4 cancelled; newer servers may know more.
     pub status: i32,
     /// When it began.
     #[serde(default)]
@@ -108,6 +125,30 @@ mod tests {
         assert_eq!(moment(1_761_634_168), at);
         assert_eq!(moment(1_761_634_168_000_000_000), at);
         assert_eq!(moment(0), None);
+    }
+
+    #[test]
+    fn a_job_that_is_pending_has_no_worker() {
+        let job = |id: &str, status: i32, started_at: Option<i64>| Job {
+            id: id.into(),
+            dispatch_id: "AD_1".into(),
+            room: "outbound-9f1a2b3c4d".into(),
+            state: JobState {
+                status,
+                started_at: started_at.and_then(moment).map(WireTime),
+                ..JobState::default()
+            },
+        };
+        let pending = job("AJ_1", 0, None);
+        assert_eq!(taken(&[job("AJ_1", 4, None)]), None);
+        assert_eq!(taken(&[]), None);
+        assert_eq!(taken(std::slice::from_ref(&pending)), None);
+        for status in [1, 2, 3, 9] {
+            assert_eq!(taken(&[pending.clone(), job("AJ_2", status, None)]), Some("AJ_2"));
+        }
+        for status in [0, 4] {
+            assert_eq!(taken(&[job("AJ_3", status, Some(1_761_634_168))]), Some("AJ_3"));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use switchhook_core::models::time::WireTime;
 
 use super::call::Facts;
 use super::call_seen::{self, Parties};
-use super::livekit::{Egress, Job, JobState, Participant};
+use super::livekit::{Egress, JOB_PENDING, Job, JobState, Participant};
 use super::recording::Recording;
 
 /// Longest name, id or word that is taken over, in characters.
@@ -39,6 +39,7 @@ const STATUSES: [&str; 5] = [
     "JS_FAILED",
     "JS_CANCELLED",
 ];
+const JOB_RUNNING: i32 = 1;
 const JOB_SUCCESS: i32 = 2;
 const EGRESSES: [&str; 7] = [
     "EGRESS_STARTING",
@@ -129,7 +130,7 @@ fn subject(name: &str, event: &Map<String, Value>) -> Subject {
         "track_published" | "track_unpublished" => participant().map_or(Subject::Other, Subject::Seen),
         "room_finished" => Subject::RoomFinished,
         name if name.starts_with("agent_job_") => object(event, &["job"])
-            .and_then(|job| self::job(job, name == "agent_job_ended"))
+            .and_then(|job| self::job(job, least_status(name)))
             .map_or(Subject::Other, Subject::Job),
         name if name.starts_with("egress_") => object(event, &["egressInfo", "egress_info"])
             .and_then(egress)
@@ -164,8 +165,17 @@ fn participant(from: &Map<String, Value>) -> Participant {
     }
 }
 
-/// A job that has an id.
-fn job(from: &Map<String, Value>, ended: bool) -> Option<Job> {
+/// The status that the event of a job tells by its name.
+fn least_status(event: &str) -> i32 {
+    match event {
+        "agent_job_started" => JOB_RUNNING,
+        "agent_job_ended" => JOB_SUCCESS,
+        _ => JOB_PENDING,
+    }
+}
+
+/// A job that has an id, and at least this status.
+fn job(from: &Map<String, Value>, least: i32) -> Option<Job> {
     let none = Map::new();
     let state = object(from, &["state"]).unwrap_or(&none);
     let status = number(state, &["status"], &STATUSES).unwrap_or_default();
@@ -176,8 +186,7 @@ fn job(from: &Map<String, Value>, ended: bool) -> Option<Job> {
             .and_then(|room| text(room, &["name"]))
             .unwrap_or_default(),
         state: JobState {
-            // One that ended without a word about how is over all the same.
-            status: if ended { status.max(JOB_SUCCESS) } else { status },
+            status: status.max(least),
             started_at: moment(state, &["startedAt", "started_at"]).map(WireTime),
             ended_at: moment(state, &["endedAt", "ended_at"]).map(WireTime),
             error: text(state, &["error"]).unwrap_or_default(),

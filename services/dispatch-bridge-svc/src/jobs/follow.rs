@@ -20,13 +20,14 @@ use uuid::Uuid;
 
 use crate::app::AppState;
 use crate::dial::worker;
+use crate::domain::dispatch::Call;
 use crate::domain::ids::CallId;
 use crate::domain::recording::SETTLES_WITHIN;
 use crate::error::Error;
 use crate::store;
 use crate::store::follow::Claimant;
 
-pub(crate) use learn::take_event;
+pub(crate) use learn::{end_as_known, take_event};
 
 /// Looks that begin in a second, in each lane of this process.
 const LOOKS_PER_S: u32 = 15;
@@ -123,6 +124,15 @@ enum Lane {
     BeforeRecording,
 }
 
+impl Lane {
+    fn of(call: &Call) -> Self {
+        match call.record_call && call.call_start.is_none() {
+            true => Self::BeforeRecording,
+            false => Self::Others,
+        }
+    }
+}
+
 /// A call in hand. Let go of when dropped.
 struct Hand {
     following: Following,
@@ -142,9 +152,9 @@ pub(crate) fn start(state: &AppState) {
 }
 
 /// Begins to follow a call that this replica holds.
-pub(crate) fn begin(state: &AppState, call: CallId) {
-    if let Some(hand) = state.following.take(call) {
-        run(state, follow(state.clone(), hand));
+pub(crate) fn begin(state: &AppState, call: &Call) {
+    if let Some(hand) = state.following.take(call.id) {
+        run(state, follow(state.clone(), hand, look::Memory::of(call)));
     }
 }
 
@@ -158,7 +168,7 @@ fn take_over(state: &AppState, call: CallId) {
         if let Err(error) = settle_job(&owned, call).await {
             tracing::warn!(%call, %error, "whether a worker has the job could not be recorded");
         }
-        follow(owned, hand).await;
+        follow(owned, hand, look::Memory::default()).await;
     });
 }
 
@@ -202,8 +212,7 @@ async fn round(state: AppState) -> Result<(), sqlx::Error> {
 }
 
 /// Looks again and again until nothing more is to be learned, or another replica has the call.
-async fn follow(state: AppState, hand: Hand) {
-    let mut memory = look::Memory::default();
+async fn follow(state: AppState, hand: Hand, mut memory: look::Memory) {
     let mut failures = 0_u32;
     let mut pause = FIRST_PAUSE;
     loop {
@@ -215,7 +224,8 @@ async fn follow(state: AppState, hand: Hand) {
             pause = SHORTEST_PAUSE;
             continue;
         }
-        pause = match look::once(&state, &hand, &mut memory).await {
+        // Large, and between two looks not there.
+        pause = match Box::pin(look::once(&state, &hand, &mut memory)).await {
             Ok(look::Next::Over) => return,
             Ok(look::Next::After(pause)) => {
                 failures = 0;

@@ -16,6 +16,7 @@ use crate::domain::ids::DispatchId;
 use crate::domain::shown::ShownDispatch;
 use crate::ending;
 use crate::error::{Error, Stage};
+use crate::jobs::follow;
 use crate::store::{calls, closings};
 
 /// Cancels a dispatch
@@ -58,7 +59,7 @@ async fn take_back(state: AppState, id: DispatchId) -> Result<Value, Error> {
     }
     let failed = |trouble| Error::LiveKit {
         trouble,
-        stage: Stage::Beside,
+        stage: Stage::HangUp,
     };
     if let Err(trouble) = state.livekit.delete_dispatch(&id, &call.room).await {
         // The room's end is the dispatch's too.
@@ -81,6 +82,12 @@ async fn intend(state: &AppState, id: &DispatchId) -> Result<Call, Error> {
         .await?
         .ok_or(Error::UnknownDispatch)?;
     if call.status.is_final() {
+        return Ok(call);
+    }
+    // It was hung up before it was taken back; only the reason was waited for.
+    if let Some(ended) = follow::end_as_known(state, &mut tx, &mut call).await? {
+        tx.commit().await?;
+        ended.tell(state, &call);
         return Ok(call);
     }
     let now = state.now();

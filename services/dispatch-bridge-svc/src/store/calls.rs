@@ -79,10 +79,11 @@ pub(crate) async fn save(
     Ok(())
 }
 
-/// Notes the jobs of a dispatch that had none.
+/// Notes the jobs of a dispatch that no worker had, and which of them one has.
 pub(crate) async fn take_jobs(
     db: impl PgExecutor<'_>,
     id: CallId,
+    job: &str,
     jobs: &[Job],
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
@@ -90,7 +91,7 @@ pub(crate) async fn take_jobs(
         "UPDATE dispatch.dispatches SET job_id = $2, jobs = $3, updated_at = $4, tx = pg_current_xact_id()
         WHERE id = $1 AND job_id IS NULL",
         id.0,
-        jobs.first().map(|job| job.id.as_str()),
+        job,
         Json(jobs) as _,
         now
     );

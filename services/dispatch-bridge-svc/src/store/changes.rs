@@ -68,7 +68,7 @@ pub(crate) async fn present(conn: &mut PgConnection, limit: i64) -> Result<Vec<C
                 ORDER BY created_at DESC, id DESC LIMIT $1)
             UNION
             (SELECT id FROM dispatch.dispatches
-                WHERE step = 'placed' AND status IN ('dispatched', 'ringing', 'answered')
+                WHERE dispatch_id IS NOT NULL AND status IN ('dispatched', 'ringing', 'answered')
                 ORDER BY created_at DESC LIMIT $1))
         ORDER BY created_at, id",
         limit

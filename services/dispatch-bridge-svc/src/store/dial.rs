@@ -1,84 +1,14 @@
-//! The steps of a dial, each a statement that is its own commit where the hot path needs it: reserve, mark, record; and how
-//! a dial that a crash left is taken over.
+//! Dials beside their steps: found by key or number, ended where they came to nothing, taken over where a crash left them.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::rows::{CallRow, calls, select_calls};
-use crate::domain::dispatch::{Call, EndReason};
-use crate::domain::ids::{CallId, DispatchId};
-use crate::domain::livekit::Job;
+use crate::domain::dispatch::{Call, EndReason, Step};
+use crate::domain::ids::CallId;
 use switchhook_chassis::replicas::DEAD_AFTER_S;
-
-/// Takes the room, the key and the number's window. `false`: the key, or the room's name, is taken.
-pub(crate) async fn reserve_keyed(db: impl PgExecutor<'_>, call: &Call) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query_scalar!(
-        r#"WITH new AS (
-            INSERT INTO dispatch.dispatches (id, room, holder, agent_name, account_code, destination, digits, metadata,
-                session_options, record_call, idempotency_key, request_hash, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
-            ON CONFLICT DO NOTHING RETURNING id, account_code, digits
-        ), guard AS (
-            INSERT INTO dispatch.dial_guard (account_code, digits, dispatch, at)
-            SELECT account_code, digits, id, now() FROM new
-            ON CONFLICT (account_code, digits) DO UPDATE SET dispatch = excluded.dispatch, at = excluded.at
-        )
-        SELECT id FROM new"#,
-        call.id.0,
-        call.room.as_str(),
-        call.holder,
-        call.agent_name,
-        call.account_code,
-        call.destination,
-        call.digits,
-        Json(&call.metadata) as _,
-        Json(&call.session_options) as _,
-        call.record_call,
-        call.idempotency_key,
-        call.request_hash,
-        call.created_at
-    );
-    Ok(done.fetch_optional(db).await?.is_some())
-}
-
-/// Takes the room and the number's window, unless the number was dialled for the account less than `window_s` ago; with
-/// `forced` also then. `false`: it was, or the room's name is taken.
-pub(crate) async fn reserve(
-    db: impl PgExecutor<'_>,
-    call: &Call,
-    window_s: f64,
-    forced: bool,
-) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query_scalar!(
-        r#"WITH guard AS (
-            INSERT INTO dispatch.dial_guard AS g (account_code, digits, dispatch, at) VALUES ($5, $7, $1, now())
-            ON CONFLICT (account_code, digits) DO UPDATE SET dispatch = excluded.dispatch, at = excluded.at
-            WHERE $13 OR g.at < now() - make_interval(secs => $12)
-            RETURNING dispatch
-        )
-        INSERT INTO dispatch.dispatches (id, room, holder, agent_name, account_code, destination, digits, metadata,
-            session_options, record_call, created_at, updated_at)
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11 FROM guard
-        ON CONFLICT DO NOTHING RETURNING id"#,
-        call.id.0,
-        call.room.as_str(),
-        call.holder,
-        call.agent_name,
-        call.account_code,
-        call.destination,
-        call.digits,
-        Json(&call.metadata) as _,
-        Json(&call.session_options) as _,
-        call.record_call,
-        call.created_at,
-        window_s,
-        forced
-    );
-    Ok(done.fetch_optional(db).await?.is_some())
-}
 
 /// The call of a key.
 pub(crate) async fn of_key(
@@ -104,53 +34,6 @@ pub(crate) async fn of_window(
     row.fetch_optional(db).await?.map(CallRow::into_call).transpose()
 }
 
-/// Notes that CreateDispatch is about to be sent, or sent again. `false`: the dial is not this replica's any more.
-pub(crate) async fn mark_sending(
-    db: impl PgExecutor<'_>,
-    id: CallId,
-    holder: Uuid,
-) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query!(
-        "UPDATE dispatch.dispatches SET step = 'sending', sending_at = now()
-        WHERE id = $1 AND holder = $2 AND step IN ('reserved', 'sending')",
-        id.0,
-        holder
-    );
-    Ok(done.execute(db).await?.rows_affected() == 1)
-}
-
-/// What LiveKit answered.
-pub(crate) struct Record<'a> {
-    pub(crate) dispatch: &'a DispatchId,
-    pub(crate) jobs: &'a [Job],
-    /// What the request of the key is answered, where that is known already.
-    pub(crate) answer: Option<&'a Value>,
-    pub(crate) at: DateTime<Utc>,
-}
-
-/// Records the dispatch. `false`: the dial is not this replica's any more.
-pub(crate) async fn record(
-    db: impl PgExecutor<'_>,
-    id: CallId,
-    holder: Uuid,
-    record: &Record<'_>,
-) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query!(
-        "UPDATE dispatch.dispatches SET step = 'placed', dispatch_id = $3, job_id = coalesce($4, job_id),
-            jobs = CASE WHEN $4::text IS NULL THEN jobs ELSE $5 END,
-            answer = coalesce(answer, $6), updated_at = $7, tx = pg_current_xact_id()
-        WHERE id = $1 AND holder = $2 AND step = 'sending'",
-        id.0,
-        holder,
-        record.dispatch.as_str(),
-        record.jobs.first().map(|job| job.id.as_str()),
-        Json(record.jobs) as _,
-        record.answer,
-        record.at
-    );
-    Ok(done.execute(db).await?.rows_affected() == 1)
-}
-
 /// Why a dial came to nothing.
 pub(crate) struct Failing<'a> {
     pub(crate) reason: Option<EndReason>,
@@ -158,22 +41,25 @@ pub(crate) struct Failing<'a> {
     pub(crate) at: DateTime<Utc>,
 }
 
-/// Ends a dial that certainly did not happen: key and window are free. `false`: it is not this replica's any more.
+/// Ends a dial that certainly did not happen, and has come as far as is said: key and window are free. `false`: it is not this
+/// replica's any more, or has gone on.
 pub(crate) async fn free(
     conn: &mut PgConnection,
     id: CallId,
     holder: Uuid,
+    step: Step,
     failing: &Failing<'_>,
 ) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
         "UPDATE dispatch.dispatches SET step = 'unsent', status = 'failed', end_reason = $3, message = $4, holder = NULL,
             idempotency_key = NULL, request_hash = NULL, answer = NULL, updated_at = $5, tx = pg_current_xact_id()
-        WHERE id = $1 AND holder = $2 AND step IN ('reserved', 'sending')",
+        WHERE id = $1 AND holder = $2 AND step = $6",
         id.0,
         holder,
         failing.reason.map(EndReason::word),
         failing.message,
-        failing.at
+        failing.at,
+        step.word()
     )
     .execute(&mut *conn)
     .await?;
@@ -244,7 +130,8 @@ pub(crate) async fn claim(
     let ids = sqlx::query_scalar!(
         "UPDATE dispatch.dispatches SET holder = $1 WHERE id IN (
             SELECT d.id FROM dispatch.dispatches d
-            WHERE d.step IN ('reserved', 'sending') AND ($5::uuid IS NULL OR d.id = $5) AND (
+            WHERE d.dispatch_id IS NULL AND d.status = 'dispatched' AND d.step IN ('reserved', 'sending')
+                AND ($5::uuid IS NULL OR d.id = $5) AND (
                 d.holder IS NULL
                 OR (d.holder = $1 AND NOT d.id = ANY($3))
                 OR ($2 AND d.holder <> $1 AND NOT EXISTS (SELECT FROM dispatch.replicas r

@@ -32,12 +32,12 @@ pub(crate) async fn claim(
     let ids = sqlx::query_scalar!(
         "UPDATE dispatch.dispatches SET holder = $1 WHERE id IN (
             SELECT d.id FROM dispatch.dispatches d
-            WHERE (d.step = 'placed' AND d.status IN ('dispatched', 'ringing', 'answered')
+            WHERE (d.dispatch_id IS NOT NULL AND d.status IN ('dispatched', 'ringing', 'answered')
                     OR d.recording ->> 'state' IN ('starting', 'active', 'ending') AND d.status IN ('ended', 'failed')
                         AND d.call_end > now() - make_interval(secs => $6))
                 AND (d.holder IS NULL
-                    OR d.holder = $1 AND NOT d.id = ANY($3)
-                        AND (d.status IN ('ended', 'failed') OR d.sending_at < now() - make_interval(secs => $4))
+                    OR d.holder = $1 AND (d.status IN ('ended', 'failed') OR d.sending_at < now() - make_interval(secs => $4))
+                        AND NOT d.id = ANY($3)
                     OR d.holder <> $1 AND NOT EXISTS (SELECT FROM dispatch.replicas r WHERE r.id = d.holder
                         AND (NOT $2 OR r.beat_at > now() - make_interval(secs => $5))))
             ORDER BY d.created_at LIMIT $7 FOR UPDATE SKIP LOCKED)

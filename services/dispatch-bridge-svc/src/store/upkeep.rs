@@ -91,7 +91,8 @@ pub(crate) async fn under_way(conn: &mut PgConnection) -> Result<UnderWay, sqlx:
         r#"SELECT count(*) FILTER (WHERE step <> 'placed') AS "dialling!", count(*) FILTER (WHERE step = 'placed') AS "calls!",
             (SELECT count(*) FROM dispatch.closings) AS "closings!"
         FROM dispatch.dispatches
-        WHERE step IN ('reserved', 'sending') OR (step = 'placed' AND status IN ('dispatched', 'ringing', 'answered'))"#
+        WHERE (dispatch_id IS NULL AND status = 'dispatched')
+            OR (dispatch_id IS NOT NULL AND status IN ('dispatched', 'ringing', 'answered'))"#
     )
     .fetch_one(conn)
     .await

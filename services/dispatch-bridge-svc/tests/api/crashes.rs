@@ -1,8 +1,6 @@
 //! Killed at every step of a dial: after the restart and the retry with the same key, LiveKit has acted on exactly one dispatch,
 //! or on at most one and the caller is told that nobody knows.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use switchhook_chassis::testing::{eventually, json_of};
@@ -10,7 +8,8 @@ use switchhook_standins::Control;
 use switchhook_standins::livekit::RoomSeen;
 
 use crate::world::{
-    Ask, CREATE_DISPATCH, CREATE_ROOM, SOON, World, call, call_with, failed, late, lost, replica,
+    Ask, CREATE_DISPATCH, CREATE_ROOM, LIST_DISPATCH, SOON, World, call, call_with, failed, late, lost,
+    replica,
 };
 
 const NUMBER: &str = "61402012298";
@@ -80,9 +79,8 @@ async fn killed_while_a_dispatch_is_still_on_its_way(pool: PgPool) {
     let room = world.livekit.open_rooms().remove(0);
     let retry = world.app.keyed(Some("k"), call(NUMBER));
     let late = async {
-        tokio::time::timeout(Duration::from_secs(4), std::future::pending::<()>())
-            .await
-            .unwrap_err();
+        // Whoever repeats it has looked, and waits.
+        world.until_asked(LIST_DISPATCH, 4).await;
         world.dispatch_at_livekit(&room).await;
     };
     let (answer, ()) = tokio::join!(retry, late);

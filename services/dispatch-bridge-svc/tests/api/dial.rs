@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use switchhook_chassis::testing::json_of;
+use switchhook_chassis::testing::{eventually, json_of};
 use switchhook_standins::Control;
 use switchhook_standins::livekit::{Delivery, Ending, Plan};
 
 use crate::world::{
-    ACCOUNT, Ask, CREATE_DISPATCH, CREATE_ROOM, LIST_DISPATCH, World, call, call_with, failed, id_of, says,
+    ACCOUNT, Ask, CREATE_DISPATCH, CREATE_ROOM, LIST_DISPATCH, SOON, World, call, call_with, failed, id_of,
+    says,
 };
 
 #[sqlx::test(migrator = "dispatch_bridge_svc::MIGRATOR")]
@@ -177,6 +178,40 @@ async fn where_the_room_is_gone_nobody_knows_and_the_key_never_dials_again(pool:
     assert_eq!(again["dispatch_id"], answer["dispatch_id"]);
 }
 
+/// A job that LiveKit lists before a worker takes it.
+fn pending(job_after: Duration) -> Plan {
+    Plan {
+        ending: Ending::Never,
+        pends: true,
+        job_after,
+        ..Plan::default()
+    }
+}
+
+#[sqlx::test(migrator = "dispatch_bridge_svc::MIGRATOR")]
+async fn a_job_that_is_only_pending_is_waited_for_until_a_worker_has_it(pool: PgPool) {
+    let world = World::new(&pool).await;
+    world.livekit.clear_plans();
+    world.livekit.plan(pending(Duration::from_millis(300)));
+    let answer = world.dialled(call("61402012298")).await;
+    assert_eq!(answer["job_id"], world.acted()[0].job_id.as_str());
+    assert_eq!(answer["state"]["jobs"][0]["state"]["status"], 1);
+}
+
+#[sqlx::test(migrator = "dispatch_bridge_svc::MIGRATOR")]
+async fn a_job_that_stays_pending_has_no_worker(pool: PgPool) {
+    let world = World::with(&pool, &[("WORKER_WAIT", "500ms")]).await;
+    world.livekit.clear_plans();
+    world.livekit.plan(pending(Duration::from_secs(3_600)));
+    let answer = world.dialled(call("61402012298")).await;
+    assert_eq!(
+        (&answer["status"], &answer["job_id"]),
+        (&json!("no_worker"), &Value::Null)
+    );
+    world.until_no_room().await;
+    assert!(world.acted().is_empty());
+}
+
 #[sqlx::test(migrator = "dispatch_bridge_svc::MIGRATOR")]
 async fn a_late_worker_finds_the_room_gone(pool: PgPool) {
     let world = World::with(&pool, &[("WORKER_WAIT", "200ms")]).await;
@@ -189,9 +224,8 @@ async fn a_late_worker_finds_the_room_gone(pool: PgPool) {
     let answer = world.dialled(call("61402012298")).await;
     assert_eq!(answer["status"], "no_worker");
     world.until_no_room().await;
-    tokio::time::timeout(Duration::from_secs(3), std::future::pending::<()>())
-        .await
-        .unwrap_err();
+    let look = || async { (world.livekit.turned_away() == 1).then_some(()) };
+    eventually(look, SOON).await;
     assert!(
         world.acted().iter().all(|acted| !acted.dialled),
         "{:?}",

@@ -51,7 +51,7 @@ async fn a_refusal_is_passed_on_in_livekits_words(pool: PgPool) {
 }
 
 /// Whatever broke while the dispatch was made: nobody can tell, and the key says so for ever.
-async fn is_unknown_for_ever(world: &World, status: u16, code: &str) {
+async fn is_unknown_for_ever(world: &World, status: u16, code: &str) -> Value {
     let body = failed(world.app.keyed(Some("k"), call(NUMBER)).await, status, code).await;
     assert_eq!(body["outcome"], "unknown", "{body}");
     let dialled = world.acted().len();
@@ -68,6 +68,7 @@ async fn is_unknown_for_ever(world: &World, status: u16, code: &str) {
     assert_eq!(world.acted().len(), dialled);
     world.until_no_room().await;
     world.until_asked(DELETE_ROOM, 1).await;
+    body
 }
 
 #[sqlx::test(migrator = "dispatch_bridge_svc::MIGRATOR")]
@@ -77,7 +78,11 @@ async fn an_error_that_proves_nothing_is_never_sent_again(pool: PgPool) {
         CREATE_DISPATCH,
         says(500, json!({"code": "internal", "msg": "oops"})),
     );
-    is_unknown_for_ever(&world, 502, "livekit_error").await;
+    let body = is_unknown_for_ever(&world, 502, "outcome_unknown").await;
+    assert_eq!(
+        (&body["message"], &body["livekit"]["code"]),
+        (&json!("oops"), &json!("internal"))
+    );
 }
 
 #[sqlx::test(migrator = "dispatch_bridge_svc::MIGRATOR")]

@@ -81,7 +81,7 @@ async fn without_any_webhook_a_call_has_its_right_times(pool: PgPool) {
 }
 
 /// The events of a call as LiveKit tells them, long ago, in their order.
-fn story(room: &str, destination: &str, end: DateTime<Utc>) -> Vec<Value> {
+pub(crate) fn story(room: &str, destination: &str, end: DateTime<Utc>) -> Vec<Value> {
     let phone = |status: &str, reason: &str| {
         json!({"sid": "PA_1", "identity": "sip_1", "kind": "SIP", "disconnectReason": reason,
             "attributes": {"sip.phoneNumber": destination, "sip.callStatus": status}})
@@ -172,6 +172,49 @@ async fn webhooks_in_any_order_and_twice_make_the_same_row(pool: PgPool) {
         end.timestamp()
     );
     assert!(rows.iter().all(|row| *row == rows[0]), "{rows:#?}");
+}
+
+#[sqlx::test(migrator = "dispatch_bridge_svc::MIGRATOR")]
+async fn why_a_call_is_over_is_not_waited_for_while_livekit_cannot_be_asked(pool: PgPool) {
+    let world = World::new(&pool).await;
+    world.livekit.set_delivery(silence());
+    let placed = world.dialled(call("61402012298")).await;
+    world.livekit.down().await.unwrap();
+    for event in without_reason(room_of(&placed), world.app.kit().clock.now()) {
+        assert!(world.livekit.send(&event).await);
+    }
+    let over = world
+        .app
+        .until(&id_of(&placed), |shown| shown["status"] == "ended")
+        .await;
+    assert_eq!(over["end_reason"], "hangup");
+}
+
+/// A call that is answered and left, as LiveKit tells it where it knows no reason.
+pub(crate) fn without_reason(room: &str, end: DateTime<Utc>) -> Vec<Value> {
+    let mut events = story(room, "+61402012298", end);
+    events.truncate(4);
+    events[3]["participant"]["disconnectReason"] = json!("UNKNOWN_REASON");
+    events
+}
+
+#[sqlx::test(migrator = "dispatch_bridge_svc::MIGRATOR")]
+async fn no_call_is_followed_longer_than_one_can_last_though_livekit_cannot_be_asked(pool: PgPool) {
+    let world = World::new(&pool).await;
+    world.livekit.set_delivery(silence());
+    let with_job = id_of(&world.dialled(call("61402012298")).await);
+    world.livekit.set_workers(0);
+    let body = call_with("61402012299", json!({"wait_seconds": 0}));
+    let without_job = id_of(&world.dialled(body).await);
+    world.livekit.down().await.unwrap();
+    sqlx::query("UPDATE dispatch.dispatches SET sending_at = sending_at - interval '26 hours'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    for id in [with_job, without_job] {
+        let over = world.app.until(&id, |shown| shown["status"] == "ended").await;
+        assert_eq!(over["end_reason"], "unknown");
+    }
 }
 
 /// How calls to some numbers end, whose last digits tell the stand-in how.

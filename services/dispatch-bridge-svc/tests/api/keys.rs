@@ -85,6 +85,35 @@ async fn ten_at_once_without_a_key_are_one_dial_and_nine_refusals_that_name_it(p
 }
 
 #[sqlx::test(migrator = "dispatch_bridge_svc::MIGRATOR")]
+async fn dials_that_share_commits_keep_their_own_keys_and_windows(pool: PgPool) {
+    const NUMBERS: usize = 20;
+    let world = World::new(&pool).await;
+    // Each number three times, half of them with a key each.
+    let requests = (0..3 * NUMBERS).map(|nth| {
+        let (app, number) = (&world.app, nth % NUMBERS);
+        async move {
+            let key = (number % 2 == 0).then(|| format!("k{number}"));
+            let answer = app.keyed(key.as_deref(), call(&format!("614020122{number:02}")));
+            (number, answer.await)
+        }
+    });
+    let mut dispatches = vec![Vec::new(); NUMBERS];
+    for (number, response) in futures_util::future::join_all(requests).await {
+        let dialled = response.status() == 200;
+        assert!(dialled || number % 2 == 1, "{number} {}", response.status());
+        let body: Value = response.json().await.unwrap();
+        dispatches[number].push(body["dispatch_id"].clone());
+    }
+    assert_eq!(world.acted().len(), NUMBERS);
+    for told in dispatches {
+        assert!(
+            told[0].is_string() && told.iter().all(|id| *id == told[0]),
+            "{told:?}"
+        );
+    }
+}
+
+#[sqlx::test(migrator = "dispatch_bridge_svc::MIGRATOR")]
 async fn a_duplicate_may_be_allowed_or_keyed_and_the_window_ends(pool: PgPool) {
     let world = World::new(&pool).await;
     let first = world.dialled(call("61402012298")).await;

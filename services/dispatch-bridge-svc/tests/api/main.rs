@@ -12,6 +12,7 @@ mod follow;
 mod keys;
 mod lists;
 mod malformed;
+mod outages;
 mod recording;
 mod results;
 mod summaries;

@@ -51,7 +51,7 @@ async fn a_person_is_erased_by_number_and_by_account(pool: PgPool) {
     clippy::disallowed_methods,
     reason = "a test begins at the present: tokens are judged by it"
 )]
-fn clock() -> ManualClock {
+pub(crate) fn clock() -> ManualClock {
     ManualClock::at(Utc::now())
 }
 

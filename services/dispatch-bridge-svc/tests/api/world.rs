@@ -1,12 +1,14 @@
 //! What every test needs: a replica, LiveKit's stand-in with an agent, n8n's stand-in for the results, and short words for
 //! requests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_bridge_svc::app::DispatchBridgeSvc;
 use reqwest::Response;
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use switchhook_chassis::clock::{Clock, SystemClock};
 pub(crate) use switchhook_chassis::testing::failed;
 use switchhook_chassis::testing::{TestApp, eventually, json_of};
 use switchhook_standins::control::{Break, Mode};
@@ -40,6 +42,14 @@ impl World {
     pub(crate) async fn with(pool: &PgPool, settings: &[(&str, &str)]) -> Self {
         let (livekit, n8n) = (livekit(), n8n());
         let app = replica(pool, &livekit, &n8n, settings).await;
+        livekit.set_service(&app.url(""));
+        Self { app, livekit, n8n }
+    }
+
+    /// With a clock that the test moves.
+    pub(crate) async fn at(pool: &PgPool, clock: Arc<dyn Clock>) -> Self {
+        let (livekit, n8n) = (livekit(), n8n());
+        let app = replica_at(pool, &livekit, &n8n, &[], clock).await;
         livekit.set_service(&app.url(""));
         Self { app, livekit, n8n }
     }
@@ -116,6 +126,16 @@ pub(crate) async fn replica(
     n8n: &N8n,
     settings: &[(&str, &str)],
 ) -> TestApp<DispatchBridgeSvc> {
+    replica_at(pool, livekit, n8n, settings, Arc::new(SystemClock)).await
+}
+
+async fn replica_at(
+    pool: &PgPool,
+    livekit: &LiveKit,
+    n8n: &N8n,
+    settings: &[(&str, &str)],
+    clock: Arc<dyn Clock>,
+) -> TestApp<DispatchBridgeSvc> {
     let (url, results) = (livekit.api_url(), n8n.webhook_url("call-result"));
     let mut all = vec![
         ("LIVEKIT_URL", url.as_str()),
@@ -125,7 +145,7 @@ pub(crate) async fn replica(
     ];
     all.retain(|(name, _)| !settings.iter().any(|(given, _)| given == name));
     all.extend(settings);
-    TestApp::start(pool, &all).await
+    TestApp::start_at(pool, &all, clock).await
 }
 
 /// A call to a number.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use livekit_api::access_token::{AccessToken, VideoGrants};
 use livekit_api::services::room::CreateRoomOptions;
 use livekit_api::services::{LiveKitApi, ServerError, ServiceError};
+use livekit_protocol::JobStatus;
 use serde_json::json;
 use switchhook_standins::LiveKit;
 use switchhook_standins::livekit::{DEFAULT_KEY, DEFAULT_SECRET, Ending, Options, Plan};
@@ -33,6 +34,43 @@ async fn a_dispatch_finds_a_worker_and_shows_its_job() {
     let acted = livekit.acted();
     assert_eq!((acted.len(), &acted[0].dispatch_id), (1, &made.id));
     assert_eq!(acted[0].destination.as_deref(), Some(NUMBER));
+}
+
+#[tokio::test]
+async fn a_job_may_be_listed_before_a_worker_has_it_and_be_called_off() {
+    let plan = Plan {
+        pends: true,
+        ..swift()
+    };
+    let livekit = LiveKit::start(Options {
+        plan,
+        ..swift_options()
+    })
+    .unwrap();
+    dialled(&livekit, "taken", NUMBER).await;
+    let running = job(&livekit, "taken", |job| status(job) == JobStatus::JsRunning).await;
+    assert_eq!(running.id, livekit.acted()[0].job_id);
+    livekit.plan(Plan {
+        pends: true,
+        job_after: Duration::from_secs(3_600),
+        ..swift()
+    });
+    let made = dialled(&livekit, "waiting", NUMBER).await;
+    let pending = job(&livekit, "waiting", |_| true).await;
+    assert_eq!(
+        (status(&pending), pending.state.unwrap().started_at),
+        (JobStatus::JsPending, 0)
+    );
+    let api = client(&livekit);
+    let last = api
+        .agent_dispatch()
+        .delete_dispatch(made.id, "waiting")
+        .await
+        .unwrap();
+    let last = last.state.unwrap().jobs.remove(0).state.unwrap();
+    // Newer than the protocol's crate: cancelled.
+    assert_eq!((last.status, last.started_at), (4, 0));
+    assert_eq!(livekit.acted().len(), 1);
 }
 
 #[tokio::test]
@@ -230,7 +268,7 @@ async fn an_agent_that_breaks_or_does_not_dial_leaves_no_call() {
         broken.state.as_ref().unwrap().error,
         "RuntimeError: the agent crashed"
     );
-    assert_eq!(status(&broken), livekit_protocol::JobStatus::JsFailed);
+    assert_eq!(status(&broken), JobStatus::JsFailed);
     assert!(livekit.acted().iter().all(|one| !one.dialled));
 }
 

@@ -173,6 +173,17 @@ async fn the_log_shows_protobuf_as_json() {
 }
 
 #[tokio::test]
+async fn what_is_not_written_down_is_answered_all_the_same() {
+    let livekit = LiveKit::start(swift_options()).unwrap();
+    livekit.set_logging(false);
+    dialled(&livekit, "r1", NUMBER).await;
+    assert_eq!((livekit.log().len(), livekit.open_rooms().len()), (0, 1));
+    livekit.set_logging(true);
+    dialled(&livekit, "r2", NUMBER).await;
+    assert_eq!(livekit.log().len(), 2);
+}
+
+#[tokio::test]
 async fn everything_can_be_told_and_seen_over_http() {
     let livekit = LiveKit::start(swift_options()).unwrap();
     let url = |path: &str| format!("{}{path}", livekit.url());

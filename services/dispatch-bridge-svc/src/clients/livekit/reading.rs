@@ -1,51 +1,9 @@
-//! What LiveKit's client gives, in our words. Values that it does not know are kept as numbers.
+//! What LiveKit gives, in our words. Values that it does not know are kept as numbers.
 
-use std::error::Error;
-
-use livekit_api::services::{ServerError, ServiceError};
 use livekit_protocol as proto;
-use serde_json::Value;
 
 use crate::domain::ids::DispatchId;
 use crate::domain::livekit::{Dispatch, Egress, Job, JobState, Participant, moment};
-use crate::domain::trouble::{Refusal, Trouble};
-
-/// What a failed request proves.
-pub(super) fn trouble(error: &ServiceError) -> Trouble {
-    match error {
-        ServiceError::Twirp(ServerError::Twirp(said)) => Trouble::Refused(Refusal {
-            code: said.code.clone(),
-            msg: said.msg.clone(),
-            meta: said
-                .meta
-                .iter()
-                .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
-                .collect(),
-        }),
-        ServiceError::Twirp(ServerError::Request(error)) => request_trouble(error),
-        ServiceError::Twirp(ServerError::Prost(_)) => Trouble::NotLiveKit,
-        ServiceError::Twirp(ServerError::Url(error)) => Trouble::Unusable(error.to_string()),
-        // Says which part of the credentials cannot sign, and quotes none of them.
-        ServiceError::AccessToken(error) => Trouble::Unusable(error.to_string()),
-        ServiceError::Env(_) => Trouble::Unusable("its credentials are missing".into()),
-    }
-}
-
-pub(super) fn request_trouble(error: &reqwest::Error) -> Trouble {
-    // An error page where LiveKit's JSON should be: a proxy, or another server.
-    let unreadable = error
-        .source()
-        .is_some_and(|source| source.is::<serde_json::Error>());
-    if error.is_connect() {
-        Trouble::Unreachable
-    } else if error.is_timeout() {
-        Trouble::Late
-    } else if unreadable {
-        Trouble::NotLiveKit
-    } else {
-        Trouble::Broken
-    }
-}
 
 /// A dispatch; one without an id is none.
 pub(super) fn dispatch(made: proto::AgentDispatch) -> Option<Dispatch> {

@@ -11,7 +11,7 @@ use crate::domain::call::{Course, Facts};
 use crate::domain::call_seen::Parties;
 use crate::domain::dispatch::{Call, EndReason, Status, Step};
 use crate::domain::ids::{CallId, Room};
-use crate::domain::livekit::Job;
+use crate::domain::livekit::{Job, taken};
 use crate::domain::webhook::{Event, Subject};
 use crate::ending::{self, AfterCommit};
 use crate::error::Error;
@@ -148,8 +148,24 @@ pub(super) async fn learn(state: &AppState, id: CallId, news: News) -> Result<Op
     Ok(Some(known(&call)))
 }
 
+/// Ends a locked call that is over as far as is known, though a better reason may still come. Nothing where it goes on.
+pub(crate) async fn end_as_known(
+    state: &AppState,
+    conn: &mut PgConnection,
+    call: &mut Call,
+) -> Result<Option<Applied>, sqlx::Error> {
+    if known(call).over_at().is_none() {
+        return Ok(None);
+    }
+    let news = News {
+        is_patient: false,
+        ..News::default()
+    };
+    apply(state, conn, call, news).await.map(Some)
+}
+
 /// What came of news.
-struct Applied {
+pub(crate) struct Applied {
     /// Something changed that is shown.
     shown: Option<AfterCommit>,
     /// The call is over, and its recording is not: this replica follows it.
@@ -158,11 +174,11 @@ struct Applied {
 
 impl Applied {
     /// After the commit.
-    fn tell(self, state: &AppState, call: &Call) {
+    pub(crate) fn tell(self, state: &AppState, call: &Call) {
         match self.shown {
             Some(after) if self.is_recorded_still => {
                 after.done_after(state, record::end(state.clone(), call.clone()));
-                super::begin(state, call.id);
+                super::begin(state, call);
             }
             Some(after) => after.done(state),
             None => {}
@@ -257,7 +273,7 @@ fn merge_jobs(call: &mut Call, jobs: Vec<Job>) {
         }
     }
     if call.job_id.is_none() {
-        call.job_id = call.jobs.first().map(|job| job.id.clone());
+        call.job_id = taken(&call.jobs).map(str::to_owned);
     }
 }
 

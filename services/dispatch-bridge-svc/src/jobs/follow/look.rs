@@ -12,7 +12,8 @@ use super::{DIAL_LIMIT, Hand, Lane, record};
 use crate::app::AppState;
 use crate::dial::worker;
 use crate::domain::call::Facts;
-use crate::domain::call_look::{self, Look, asks_for_jobs, pause};
+use crate::domain::call_look::{self, Look, asks_for_jobs, is_outlived, pause};
+use crate::domain::call_seen;
 use crate::domain::dispatch::{Call, Status, Step};
 use crate::domain::ids::CallId;
 use crate::domain::livekit::{Job, Participant};
@@ -32,9 +33,26 @@ const JOB_PAUSE: Duration = Duration::from_millis(500);
 #[derive(Default)]
 pub(super) struct Memory {
     seen: call_look::Memory,
+    /// Where the call waits for its turn; nothing while it is not known to have a job.
+    lane: Option<Lane>,
     /// When this replica first knew that the call is over.
     over_since: Option<Instant>,
     pub(super) recording: record::Memory,
+}
+
+impl Memory {
+    /// What is known before the first look.
+    pub(super) fn of(call: &Call) -> Self {
+        Self {
+            lane: (!waits_for_job(call)).then(|| Lane::of(call)),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the reason for the end is still waited for; the first time it is.
+    fn waits_for_reason(&mut self) -> bool {
+        self.over_since.get_or_insert_with(Instant::now).elapsed() < REASON_LIMIT
+    }
 }
 
 /// What comes after a look.
@@ -58,18 +76,26 @@ pub(super) enum LookError {
 /// Looks once, when it is the call's turn.
 pub(super) async fn once(state: &AppState, hand: &Hand, memory: &mut Memory) -> Result<Next, LookError> {
     let id = hand.call;
-    let Some(call) = held(state, id).await? else {
+    let lane = match memory.lane {
+        Some(lane) => lane,
+        None => match held(state, id).await? {
+            Some(call) if waits_for_job(&call) && !is_outlived(since(&call), state.now()) => {
+                return without_job(state, &call).await;
+            }
+            Some(call) => Lane::of(&call),
+            None => return Ok(Next::Over),
+        },
+    };
+    let Some((_turn, call)) = turn(state, hand, lane).await? else {
         return Ok(Next::Over);
     };
-    if call.job_id.is_none() && call.status == Status::Dispatched {
-        return without_job(state, &call).await;
-    }
-    let Some((_turn, call)) = turn(state, hand, call).await? else {
-        return Ok(Next::Over);
-    };
+    memory.lane = Some(Lane::of(&call));
     let mut facts = known(&call);
     if !call.status.is_final() {
-        let news = ask(state, &call, &facts, memory).await?;
+        let news = match ask(state, &call, &facts, memory).await {
+            Ok(news) => news,
+            Err(trouble) => unseen(state, &call, &facts, memory).ok_or(trouble)?,
+        };
         if !news.is_old(&call, &facts) {
             match learn::learn(state, id, news).await? {
                 Some(all) => facts = all,
@@ -87,28 +113,25 @@ pub(super) async fn once(state: &AppState, hand: &Hand, memory: &mut Memory) -> 
 async fn turn<'a>(
     state: &'a AppState,
     hand: &Hand,
-    mut call: Call,
+    lane: Lane,
 ) -> Result<Option<(Option<SemaphorePermit<'a>>, Call)>, sqlx::Error> {
-    let before_recording = call.record_call && call.call_start.is_none();
-    let lane = if before_recording {
-        Lane::BeforeRecording
-    } else {
-        Lane::Others
-    };
     let mut turn = pin!(state.following.turn(lane));
     loop {
         let has_turn = tokio::select! {
             permit = &mut turn => Some(permit),
             () = hand.hint.notified() => None,
         };
-        match held(state, hand.call).await? {
-            Some(now) => call = now,
-            None => return Ok(None),
-        }
+        let Some(call) = held(state, hand.call).await? else {
+            return Ok(None);
+        };
         if let Some(permit) = has_turn {
             return Ok(Some((permit, call)));
         }
     }
+}
+
+fn waits_for_job(call: &Call) -> bool {
+    call.job_id.is_none() && call.status == Status::Dispatched
 }
 
 /// A dispatch that no worker has taken yet: whoever dialled it waits for one, and after a crash this replica does.
@@ -142,11 +165,25 @@ async fn ask(state: &AppState, call: &Call, facts: &Facts, memory: &mut Memory) 
     };
     let learned = call_look::learn(facts, &parties, &look, since(call), &mut memory.seen);
     let is_over = facts.over_at().or(learned.over_at()).is_some();
-    let over_since = is_over.then(|| *memory.over_since.get_or_insert_with(Instant::now));
     Ok(News {
         facts: learned,
         jobs: look.jobs.unwrap_or_default(),
-        is_patient: over_since.is_none_or(|since| since.elapsed() < REASON_LIMIT),
+        is_patient: !is_over || memory.waits_for_reason(),
+    })
+}
+
+/// What is so without a look, where LiveKit cannot be asked: no call is followed longer, and no reason waited for.
+fn unseen(state: &AppState, call: &Call, facts: &Facts, memory: &mut Memory) -> Option<News> {
+    let now = state.now();
+    let limits = match is_outlived(since(call), now) {
+        true => call_seen::closed(now),
+        false if facts.over_at().is_some() && !memory.waits_for_reason() => Facts::default(),
+        false => return None,
+    };
+    Some(News {
+        facts: limits,
+        is_patient: false,
+        ..News::default()
     })
 }
 
