@@ -158,6 +158,12 @@ fn is_passing_code(code: &str) -> bool {
         || PASSING.contains(&code)
 }
 
+/// Whether the database answered that it takes no writes: it is read-only, or has no room.
+pub(crate) fn takes_no_writes(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| matches!(code.as_ref(), "25006" | "53100"))
+}
+
 /// Whether two transactions got in each other's way: each by itself gets through.
 pub fn is_clash(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());

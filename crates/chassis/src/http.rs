@@ -10,6 +10,7 @@ pub mod address;
 pub mod auth;
 pub mod body;
 pub mod docs;
+pub(crate) mod door;
 pub mod failure;
 pub mod failures;
 pub mod health;
@@ -22,6 +23,7 @@ pub mod server;
 pub mod sign_in;
 pub mod sse;
 pub mod trace;
+mod unread;
 
 pub use auth::{Anyone, Caller, CallerPost, Machine, MachinePost, User};
 pub use body::{FromN8n, Json, NoBody};

@@ -5,7 +5,7 @@
 //! after it has renewed several times in a row: after an outage everybody gets the chance to come back first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 use url::Url;
 use uuid::Uuid;
 
+use crate::db;
 use crate::lifecycle::Tasks;
 use crate::service::Service;
 
@@ -59,6 +60,8 @@ struct Inner {
     // Milliseconds after `born`; 0: never.
     renewed_at_ms: AtomicU64,
     in_a_row: AtomicU32,
+    /// The database answered the last renewal, and refused it.
+    is_refused: AtomicBool,
 }
 
 impl Replica {
@@ -88,6 +91,7 @@ impl Replica {
             born: Instant::now(),
             renewed_at_ms: AtomicU64::new(0),
             in_a_row: AtomicU32::new(0),
+            is_refused: AtomicBool::new(false),
         };
         Self {
             inner: Arc::new(inner),
@@ -120,6 +124,11 @@ impl Replica {
         self.is_current() && self.inner.in_a_row.load(Ordering::Relaxed) >= RENEWALS_BEFORE_JUDGING
     }
 
+    /// Whether the database answers and takes no writes: it is read-only, or its disk is full.
+    pub fn is_refused(&self) -> bool {
+        self.inner.is_refused.load(Ordering::Relaxed)
+    }
+
     /// Renews until the tasks are all done; the last to leave is [`Replica::leave`].
     pub fn start(&self, tasks: &Tasks) {
         let replica = self.clone();
@@ -148,6 +157,7 @@ impl Replica {
             .fetch_one(&inner.pool);
         match tokio::time::timeout(inner.pace.stale_after / 2, query).await {
             Ok(Ok(age_s)) => {
+                inner.is_refused.store(false, Ordering::Relaxed);
                 inner.renewed_at_ms.store(asked_at_ms, Ordering::Relaxed);
                 if age_s.is_some_and(|age| age > DEAD_AFTER_S) {
                     // This machine, or the database, stood still: the others get their chance to come back, too.
@@ -156,7 +166,12 @@ impl Replica {
                     inner.in_a_row.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            Ok(Err(error)) => self.missed(&error),
+            Ok(Err(error)) => {
+                inner
+                    .is_refused
+                    .store(db::takes_no_writes(&error), Ordering::Relaxed);
+                self.missed(&error);
+            }
             Err(elapsed) => self.missed(&elapsed),
         }
     }

@@ -17,17 +17,20 @@ use crate::config::{Cidrs, CommonSettings};
 pub struct ClientAddress(pub IpAddr);
 
 impl ClientAddress {
-    /// The last address that no trusted proxy has: the peer, or what trusted proxies wrote into `X-Forwarded-For`.
     pub(crate) fn of(head: &RequestHead, trusted: &Cidrs) -> Self {
         let peer = head
             .peer_addr
-            .map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| canonical(peer.ip()));
+            .map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip());
         let forwarded = head.headers.get_all(header::X_FORWARDED_FOR);
-        let entries: Vec<&str> = forwarded
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .collect();
-        let mut client = peer;
+        Self::behind(peer, forwarded.filter_map(|value| value.to_str().ok()), trusted)
+    }
+
+    /// The last address that no trusted proxy has: the peer, or what trusted proxies wrote into `X-Forwarded-For`, whose
+    /// values come in their order.
+    pub fn behind<'a>(peer: IpAddr, forwarded: impl IntoIterator<Item = &'a str>, trusted: &Cidrs) -> Self {
+        let values = forwarded.into_iter();
+        let entries: Vec<&str> = values.flat_map(|value| value.split(',')).collect();
+        let mut client = canonical(peer);
         for entry in entries.iter().rev() {
             if !trusted.contains(client) {
                 break;

@@ -65,6 +65,7 @@ impl Readiness {
             }
             Ok(Ok(false)) => Some("migrations are not applied"),
             Ok(Ok(true)) if !self.started.is_cancelled() => Some("starting"),
+            Ok(Ok(true)) if kit.replica.is_refused() => Some("the database cannot be written"),
             Ok(Ok(true)) => None,
         }
     }

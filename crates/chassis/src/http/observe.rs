@@ -16,6 +16,7 @@ use tracing::{Instrument, Span};
 
 use super::address::ClientAddress;
 use super::trace::{self, REQUEST_ID, RequestId, RequestTrace};
+use super::unread::Unread;
 use super::{Failure, failure};
 use crate::kit::Kit;
 use crate::telemetry;
@@ -27,7 +28,7 @@ const STRICT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// The outermost layer of the stack.
 pub(super) async fn observe(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let Some(kit) = request.app_data::<Data<Kit>>().cloned() else {
@@ -44,6 +45,7 @@ pub(super) async fn observe(
         known.insert(client);
         known.insert(position);
     }
+    let unread = Unread::of(&mut request);
     let outcome = next.call(request).instrument(span.clone()).await;
     let mut response = shape(outcome?);
     finish_headers(response.headers_mut(), &id);
@@ -60,10 +62,16 @@ pub(super) async fn observe(
         .unwrap_or_else(|| "unmatched".to_owned());
     let status = response.status();
     span.in_scope(|| tell(&span, &route, &method, status, started));
-    Ok(if method == Method::HEAD {
-        response.map_body(|_, body| without_content(body))
-    } else {
-        response
+    if method == Method::HEAD {
+        response = response.map_body(|_, body| without_content(body));
+    }
+    Ok(match unread {
+        Some(unread) => {
+            // Where there is no body, the head does it.
+            response.response_mut().extensions_mut().insert(unread.clone());
+            response.map_body(|_, body| unread.held_by(body))
+        }
+        None => response,
     })
 }
 

@@ -73,13 +73,8 @@ impl Outbox {
             attempts: 1,
             probe: false,
         };
-        let (closed, obstacle) = inner.breaker(&row.target, |breaker| {
-            (breaker.is_closed(), breaker.obstacle(Instant::now()))
-        });
-        let willing = closed
-            && inner.kit.replica.is_current()
-            && inner.held.room(topic) > 0
-            && !inner.kit.tasks.stopping().is_cancelled();
+        let obstacle = inner.breaker(&row.target, |breaker| breaker.obstacle(Instant::now()));
+        let willing = self.may_send_to(&row.target) && inner.held.room(topic) > 0;
         let (reason, pause) = obstacle.unzip();
         let columns = Columns {
             id,
@@ -95,6 +90,18 @@ impl Outbox {
         // Held from here on: between the commit and `send_now` nobody may take it for lost.
         let hold = inner.held.hold(id, topic);
         Draft { row, hold, columns }
+    }
+
+    /// Whether this process still sends the draft at once where it is written now: it may have waited since it was made.
+    pub fn is_willing(&self, draft: &Draft) -> bool {
+        draft.columns.willing && self.may_send_to(&draft.row.target)
+    }
+
+    fn may_send_to(&self, target: &str) -> bool {
+        let inner = &self.inner;
+        inner.breaker(target, |breaker| breaker.is_closed())
+            && inner.kit.replica.is_current()
+            && !inner.kit.tasks.stopping().is_cancelled()
     }
 
     /// The draft is written; `sending` says in which state.

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use reqwest::header::{LOCATION, RETRY_AFTER};
 use reqwest::{Method, Request, Response};
 use switchhook_core::n8n::reply::{self, Reading};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::breaker::Ticket;
 use super::mark::Mark;
@@ -90,11 +90,13 @@ impl Inner {
     }
 
     async fn attempt(self: &Arc<Self>, row: &Claimed, request: Request) -> Fate {
-        let stopping = self.kit.tasks.stopping();
-        let place = tokio::select! {
-            biased;
-            () = stopping.cancelled() => return Fate::HandBack,
-            place = self.opening(row.topic, &row.target).acquire_owned() => place.ok(),
+        let opening = self.opening(row.topic, &row.target);
+        let place = match Arc::clone(&opening).try_acquire_owned() {
+            Ok(place) => Some(place),
+            Err(_taken) => match self.wait_for_place(row, opening).await {
+                Ok(place) => place,
+                Err(fate) => return fate,
+            },
         };
         // It may have waited for its place while others found the target dead.
         let (ticket, obstacle) = self.breaker(&row.target, |breaker| {
@@ -132,6 +134,28 @@ impl Inner {
             },
             Exchange::TooLong(limit) => Fate::settled(Outcome::Unknown(too_long(limit))),
             Exchange::Cut => Fate::HandBack,
+        }
+    }
+
+    /// Waits for a place at the target. Meanwhile the owner may have lost interest; a row that is sent at most once is asked
+    /// about that by its mark.
+    async fn wait_for_place(
+        &self,
+        row: &Claimed,
+        opening: Arc<Semaphore>,
+    ) -> Result<Option<OwnedSemaphorePermit>, Fate> {
+        let place = tokio::select! {
+            biased;
+            () = self.kit.tasks.stopping().cancelled() => return Err(Fate::HandBack),
+            place = opening.acquire_owned() => place.ok(),
+        };
+        if row.topic.guarantee == Guarantee::AtMostOnce {
+            return Ok(place);
+        }
+        match tokio::time::timeout(crate::db::WORK_LIMIT, self.keep_wanted(row)).await {
+            Ok(Ok(true)) => Ok(place),
+            Ok(Ok(false)) => Err(Fate::CalledOff),
+            Ok(Err(_)) | Err(_) => Err(Fate::HandBack),
         }
     }
 

@@ -202,6 +202,28 @@ impl Inner {
         self.commit_touched(tx, vec![delivery.key]).await
     }
 
+    /// Whether a row in this process's hand is still wanted; it ends here where its owner does not want it any more.
+    pub(crate) async fn keep_wanted(&self, row: &Claimed) -> Result<bool, sqlx::Error> {
+        let mut tx = self.kit.pool.begin().await?;
+        let Some(delivery) = self.describe(&mut tx, row.id).await? else {
+            return Ok(false);
+        };
+        if self.owner.still_wanted(&mut tx, &delivery).await? {
+            tx.rollback().await?;
+            return Ok(true);
+        }
+        let abandon = sqlx::query(self.sql.abandon)
+            .bind(row.id)
+            .bind(self.kit.replica.id());
+        if abandon.execute(&mut *tx).await?.rows_affected() == 0 {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        tracing::info!(delivery = %row.id, key = delivery.key, "nobody wants it any more; it is not sent");
+        self.commit_touched(tx, vec![delivery.key]).await?;
+        Ok(false)
+    }
+
     /// Moves what else is owed to a dead target to its next probe, so that its owners see the reason and the time.
     async fn postpone(&self, target: &str, pause: Duration, reason: &Reason) -> Result<(), sqlx::Error> {
         let mut tx = self.kit.pool.begin().await?;

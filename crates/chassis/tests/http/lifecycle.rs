@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::{ConnectOptions, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgPool};
 use switchhook_chassis::clock::SystemClock;
 use switchhook_chassis::testing::{TestApp, eventually, json_of};
 
@@ -50,6 +50,37 @@ async fn with_its_schema_it_becomes_ready_and_works(pool: PgPool) {
         .unwrap();
     assert_eq!(json_of(one, 200).await, serde_json::json!({"one": 1}));
     app.stop().await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_database_that_takes_no_writes_makes_it_unready_until_it_does(pool: PgPool) {
+    let app = TestApp::<Mini>::start(&pool, &[]).await;
+    for (read_only, expected) in [
+        ("on", (503, "the database cannot be written".to_owned())),
+        ("off", (200, String::new())),
+    ] {
+        takes_no_writes(&pool, read_only).await;
+        eventually(|| async { (ready(&app).await == expected).then_some(()) }, SOON).await;
+    }
+    app.stop().await;
+}
+
+/// From the next connection on; there is none left of the time before.
+async fn takes_no_writes(pool: &PgPool, read_only: &str) {
+    let mut conn = pool.acquire().await.unwrap();
+    let statements = format!(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = {read_only}', \
+         current_database()); END $$; \
+         SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    );
+    conn.execute("SET default_transaction_read_only = off")
+        .await
+        .unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statements))
+        .execute(&mut *conn)
+        .await
+        .unwrap();
 }
 
 #[sqlx::test(migrations = false)]

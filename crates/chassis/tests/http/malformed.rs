@@ -1,11 +1,16 @@
 //! Every input that is wrong gets a clean 4xx in the one shape, and its code says what is wrong.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use switchhook_chassis::testing::TestApp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::mini::{Mini, mini};
+
+/// More than the time that a client is given to leave.
+const CLOSED_WITHIN: Duration = Duration::from_secs(15);
 
 /// A failure has exactly this shape; gives its body.
 async fn refused(response: reqwest::Response, status: u16, code: &str, what: &str) -> Value {
@@ -333,6 +338,33 @@ async fn a_chunked_body_that_lies_is_a_400() {
     assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
 }
 
+/// An early answer, while the client neither sends the rest nor leaves.
+#[tokio::test]
+async fn a_body_that_nobody_reads_to_its_end_ends_its_connection() {
+    let app = mini(&[("MAX_BODY_BYTES", "1024")]).await;
+    let large = "x".repeat(4096);
+    let chunk = format!("{:x}\r\n{large}\r\n", large.len());
+    for (path, head, body) in [
+        ("/api/mini/hook", "Transfer-Encoding: chunked", chunk.as_str()),
+        ("/api/mini/hook", "Content-Length: 1000000", large.as_str()),
+        ("/nothing-here", "Transfer-Encoding: chunked", chunk.as_str()),
+        ("/nothing-here", "Transfer-Encoding: chunked", ""),
+    ] {
+        let secret = app.secret();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nx-n8n-webhook-secret: {secret}\r\nContent-Type: application/json\r\n\
+             {head}\r\n\r\n{body}"
+        );
+        let mut stream = TcpStream::connect(app.addr()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let ending = tokio::time::timeout(CLOSED_WITHIN, stream.read_to_end(&mut answer)).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 4"), "{path} {head}: {answer}");
+        assert!(ending.is_ok(), "{path} {head} keeps its connection: {answer}");
+    }
+}
+
 #[tokio::test]
 async fn errors_of_other_origin_get_the_common_shape_and_lose_their_words() {
     let app = mini(&[]).await;
@@ -395,7 +427,7 @@ pub(crate) async fn raw(app: &TestApp<Mini>, request: &str) -> String {
             }
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(15), reading)
+    tokio::time::timeout(Duration::from_secs(15), reading)
         .await
         .expect("an answer in time");
     String::from_utf8_lossy(&answer).into_owned()

@@ -112,3 +112,32 @@ async fn what_is_under_way_is_not_called_off_and_what_waits_behind_it_is(pool: P
         ("cancelled", 1)
     );
 }
+
+#[sqlx::test(migrations = "tests/migrations")]
+async fn what_waits_for_a_place_and_is_wanted_no_longer_is_never_sent(pool: PgPool) {
+    let stage = Stage::set(pool).await;
+    stage.n8n.push(Control {
+        mode: Some(Mode::Hold),
+        body: Some(json!("at last")),
+        times: 0,
+        ..Control::default()
+    });
+    let process = stage.process().await;
+    let mut held = Vec::new();
+    for nth in 0..REPEATED.opening {
+        held.push(process.owe(REPEATED, &format!("held-{nth}"), "n8n").await);
+    }
+    eventually("all places are taken", || async {
+        (stage.n8n.log().len() == REPEATED.opening).then_some(())
+    })
+    .await;
+    let unwanted = process.owe(REPEATED, "unwanted", "n8n").await;
+    let wanted = process.owe(REPEATED, "wanted", "n8n").await;
+    stage.unwanted.lock().unwrap().insert("unwanted".to_owned());
+    stage.n8n.clear();
+    stage.until_state(unwanted, "cancelled").await;
+    stage.until_state(wanted, "answered").await;
+    stage.until_state(held[0], "answered").await;
+    assert_eq!((stage.times("unwanted"), stage.times("wanted")), (0, 1));
+    assert!(stage.told("unwanted").await.is_empty());
+}

@@ -110,6 +110,7 @@ fn moment(claim: &Value) -> Option<DateTime<Utc>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -228,6 +229,34 @@ mod tests {
                     .email,
                 None
             );
+        }
+    }
+
+    fn any_claim() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,300}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            proptest::collection::vec(inner, 0..4).prop_map(Value::from)
+        })
+    }
+
+    proptest! {
+        /// Whatever a signed token claims: nothing panics, and a user is one that can be stored.
+        #[test]
+        fn no_claims_make_it_panic(values in proptest::collection::vec(any_claim(), 7), is_strict: bool) {
+            let names = ["sub", "exp", "nbf", "iss", "aud", "email", "role"];
+            let claims = names.iter().map(|name| (*name).to_owned()).zip(values).collect();
+            let text = || is_strict.then(|| "own".to_owned());
+            let expected = Expected { issuer: text(), audience: text() };
+            if let Ok(user) = expected.user(claims, DateTime::from_timestamp(NOW, 0).unwrap()) {
+                prop_assert!(!user.id.as_str().contains('\0'));
+                prop_assert!(user.email.is_none_or(|email| is_storable(&email)));
+            }
         }
     }
 }
