@@ -40,6 +40,11 @@ down: ## Stops what `make up DETACH=1` left running
 		if [ -x "$$program" ]; then exec "$$program" down; fi; \
 	done; printf '· nothing was running\n' >&2
 
+.PHONY: demo-data
+demo-data: devstack ## Fills what `make up` runs with a session, calls, chats, dispatches and tasks
+	@test -r '$(TARGET_DIR)/devstack/env' || { printf 'nothing is running: make up DETACH=1\n' >&2; exit 1; }
+	@set -a; . '$(TARGET_DIR)/devstack/env'; exec "$$($(DEVSTACK) install python)" -B tests/platform/demo.py
+
 .PHONY: run
 run: build ## Runs one service in the foreground in the place of the stack's own (S=session-svc)
 	@test -n '$(S)' || { printf 'which one? make run S=session-svc\n' >&2; exit 2; }
@@ -86,6 +91,29 @@ $(ORACLE)/installed: tests/oracle/livekit/requirements.txt | build
 test-browser: build tests/browser/node_modules/.package-lock.json ## Runs the browser tests against a stack of their own
 	@$(DEVSTACK) install chromium
 	@$(DEVSTACK) exec -- npm --prefix tests/browser test
+
+# Not part of `make test`: it breaks things for ten minutes.
+.PHONY: test-faults
+test-faults: build ## Breaks PostgreSQL, the network, n8n and the services themselves, under load with a ledger
+	@$(DEVSTACK) postgres -- cargo test -p e2e --test faults $(CARGO_PROFILE) -- --test-threads=1 --nocapture
+
+SCHEMATHESIS := $(TARGET_DIR)/schemathesis
+FUZZ_SECONDS ?= 45
+CASES ?= 4096
+
+.PHONY: fuzz
+fuzz: build $(SCHEMATHESIS)/installed ## Odd input for bounded time: properties, bytes, and every description by Schemathesis
+	@PROPTEST_CASES=$(CASES) $(DEVSTACK) postgres -- cargo test --workspace --lib $(CARGO_PROFILE)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(DEVSTACK) postgres -- \
+		cargo test -p e2e --test faults $(CARGO_PROFILE) -- --test-threads=1 --nocapture bytes::
+	@$(DEVSTACK) exec -- sh tests/schemathesis/run.sh '$(abspath $(SCHEMATHESIS))'
+
+$(SCHEMATHESIS)/installed: tests/schemathesis/requirements.txt | build
+	$(call say,installing Schemathesis)
+	@rm -rf '$(SCHEMATHESIS)'
+	@"$$($(DEVSTACK) install python)" -m venv '$(SCHEMATHESIS)'
+	@'$(SCHEMATHESIS)/bin/pip' install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+	@touch $@
 
 # Not part of `make test`: n8n has 3 GB, and takes five minutes to install.
 N8N := $(TOOLS)/n8n
@@ -189,6 +217,19 @@ test-k8s: platform-tools ## Puts k8s/ to a real API server (dry run)
 	@sh tests/platform/kubernetes.sh '$(TOOLS)/kubernetes-1.20'
 	@sh tests/platform/dry-run.sh '$(TOOLS)/kubernetes-1.20'
 
+# Not part of `make test`: both need root and a machine that may be thrown away, and take minutes; see what they say of themselves.
+CLUSTER := $(TOOLS)/kubernetes-1.20
+.PHONY: test-cluster
+test-cluster: devstack ## Rolls, breaks, evicts and kills every service under load in a one-node cluster (root)
+	@PROFILE='$(or $(IMAGE_PROFILE),release)' SERVICES='$(SERVICES)' sh tests/platform/images.sh build
+	@sh tests/platform/kubernetes.sh '$(CLUSTER)' node
+	@DEVSTACK='$(abspath $(DEVSTACK))' tests/platform/cluster.sh all '$(CLUSTER)' '$(TARGET_DIR)/cluster'
+
+.PHONY: test-compose
+test-compose: n8n platform-tools ## Starts deploy/compose.yaml by a Docker of its own, with a real n8n (root)
+	@PROFILE='$(or $(IMAGE_PROFILE),release)' SERVICES='$(SERVICES)' sh tests/platform/images.sh build
+	@tests/platform/compose.sh '$(TARGET_DIR)/compose' '$(N8N)'
+
 TAG ?= dev
 .PHONY: images
 images: ## Builds the images with Docker or buildah (S=<service> TAG=dev)
@@ -200,14 +241,17 @@ test-images: devstack ## Builds all images here, starts them confined, and probe
 	@SERVICES='$(or $(S),$(SERVICES))' $(DEVSTACK) postgres -- sh tests/platform/images.sh run
 
 .PHONY: env
-env: ## Writes .env from .env.example, with random secrets (for Docker Compose)
-	@test ! -e .env || { printf '.env is there already\n' >&2; exit 1; }
-	@sh deploy/env.sh < .env.example > .env
+env: ## Writes deploy/.env from .env.example, with random secrets (for Docker Compose)
+	@test ! -e deploy/.env || { printf 'deploy/.env is there already\n' >&2; exit 1; }
+	@sh deploy/env.sh < .env.example > deploy/.env
 
+# About a quarter of an hour. What it finds is printed, and kept in target/bench/report.md with pictures beside it.
 .PHONY: bench
-bench: ## Prints what it costs: memory, latency, throughput (S=<one of them>)
+bench: ## Measures the services beside their peers: speed, memory, CPU (S=<service or bench>)
 	$(call say,building optimised)
 	@cargo build --workspace --bins --release
+	@$(TARGET_DIR)/release/devstack install node >/dev/null
+	@$(TARGET_DIR)/release/devstack install python >/dev/null
 	@$(TARGET_DIR)/release/devstack postgres -- $(TARGET_DIR)/release/bench $(S)
 
 .PHONY: docs

@@ -2,6 +2,7 @@
 //!
 //! A finding names the file and the line. Exceptions are listed here, each with its reason, or not at all.
 
+mod security;
 mod source;
 
 use std::path::Path;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use devstack::Stack;
+use devstack::settings::Keys;
 use jsonwebtoken::{EncodingKey, Header};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
@@ -49,13 +50,20 @@ async fn send(request: RequestBuilder) -> anyhow::Result<Answer> {
 /// # Panics
 /// When the stack has no secret to sign with.
 pub fn token(stack: &Stack, sub: &str) -> String {
-    let secret = stack
-        .keys()
-        .jwt_secret
-        .clone()
-        .expect("the stack signs its own tokens");
+    token_with(stack.keys(), sub, &json!({}))
+}
+
+/// A token with further claims, which win.
+///
+/// # Panics
+/// When there is no secret to sign with.
+pub fn token_with(keys: &Keys, sub: &str, further: &Value) -> String {
+    let secret = keys.jwt_secret.clone().expect("the stack signs its own tokens");
     let expires = (now() + TimeDelta::hours(2)).timestamp();
-    let claims = json!({"sub": sub, "email": format!("{sub}@example.com"), "exp": expires});
+    let mut claims = json!({"sub": sub, "email": format!("{sub}@example.com"), "exp": expires});
+    for (name, value) in further.as_object().into_iter().flatten() {
+        claims[name] = value.clone();
+    }
     let key = EncodingKey::from_secret(secret.as_bytes());
     jsonwebtoken::encode(&Header::default(), &claims, &key).expect("claims can be signed")
 }
