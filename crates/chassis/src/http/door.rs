@@ -9,24 +9,8 @@ use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use socket2::{SockFilter, SockRef};
-
 /// How long whoever has come in just now may take until his request is there: a round trip to anywhere.
 const FIRST_WORDS: Duration = Duration::from_millis(400);
-
-/// Lets a segment pass unless it begins a connection (SYN without ACK). What the filter sees begins with the header of TCP.
-const NOBODY_NEW: [SockFilter; 5] = [
-    // The flags,
-    SockFilter::new(0x30, 0, 0, 13),
-    // of them SYN and ACK,
-    SockFilter::new(0x54, 0, 0, 0x12),
-    // and whether SYN stands alone:
-    SockFilter::new(0x15, 0, 1, 0x02),
-    // ignored,
-    SockFilter::new(0x06, 0, 0, 0),
-    // or taken whole.
-    SockFilter::new(0x06, 0, 0, u32::MAX),
-];
 
 /// A listener's door, beside the server that accepts.
 pub(crate) struct Door(TcpListener);
@@ -39,10 +23,35 @@ impl Door {
 
     /// Closes it, and waits for the requests of those who are in. The listener itself ends with its server.
     pub(crate) async fn close(self) {
-        if let Err(error) = SockRef::from(&self.0).attach_filter(&NOBODY_NEW) {
+        if let Err(error) = ignore_newcomers(&self.0) {
             tracing::debug!(%error, "the door cannot be closed before the listener ends");
             return;
         }
         tokio::time::sleep(FIRST_WORDS).await;
     }
+}
+
+/// Lets a segment pass unless it begins a connection (SYN without ACK). What the filter sees begins with the header of TCP.
+#[cfg(target_os = "linux")]
+fn ignore_newcomers(listener: &TcpListener) -> io::Result<()> {
+    use socket2::{SockFilter, SockRef};
+
+    SockRef::from(listener).attach_filter(&[
+        // The flags,
+        SockFilter::new(0x30, 0, 0, 13),
+        // of them SYN and ACK,
+        SockFilter::new(0x54, 0, 0, 0x12),
+        // and whether SYN stands alone:
+        SockFilter::new(0x15, 0, 1, 0x02),
+        // ignored,
+        SockFilter::new(0x06, 0, 0, 0),
+        // or taken whole.
+        SockFilter::new(0x06, 0, 0, u32::MAX),
+    ])
+}
+
+/// Where it runs in production, there is a way; a developer's machine may have none.
+#[cfg(not(target_os = "linux"))]
+fn ignore_newcomers(_: &TcpListener) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
