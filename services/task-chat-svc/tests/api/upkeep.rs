@@ -104,6 +104,11 @@ async fn old_tasks_are_removed_and_young_and_waiting_ones_kept(pool: PgPool) {
     let old = app.begin(ADA, "old").await;
     let young = app.begin(ADA, "young").await;
     let waiting = app.begin(ADA, "waiting").await;
+    // What becomes of a delivery makes its task young again.
+    for task in [&old, &waiting] {
+        app.until(ADA, task, |task| task["delivery"]["state"] == "delivered")
+            .await;
+    }
     app.answer(&old, "yes").await;
     app.answer(&young, "yes").await;
     let body = json!({"agentId": "default", "message": "keyed", "idempotencyKey": "k"});
