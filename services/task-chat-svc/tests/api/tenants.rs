@@ -13,6 +13,8 @@ use crate::world::{ADA, ASSIGN, Ask, HOOK, TEST, World, failed};
 async fn another_users_task_is_found_nowhere(pool: PgPool) {
     let world = World::new(&pool).await;
     let task = world.app.begin(ADA, "my secret").await;
+    let delivered = |task: &Value| task["delivery"]["state"] == "delivered";
+    world.app.until(ADA, &task, delivered).await;
     world.app.answer(&task, "another secret").await;
     let before = world.app.task(ADA, &task).await;
     let description = json_of(world.app.get(ADA, "/openapi.json").await, 200).await;
