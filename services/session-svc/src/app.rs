@@ -18,6 +18,7 @@ use switchhook_core::ids::UserId;
 use switchhook_pages::Page;
 
 use crate::clients::n8n::{self, Starts};
+use crate::commits::{Acceptances, Commits};
 use crate::config::{SessionSettings, validate};
 use crate::domain::day::day_of;
 use crate::{jobs, migrations, page, routes, store};
@@ -28,6 +29,7 @@ pub struct AppState {
     pub(crate) kit: Kit,
     pub(crate) settings: Arc<SessionSettings>,
     pub(crate) outbox: Outbox,
+    pub(crate) commits: Commits,
 }
 
 impl AppState {
@@ -88,14 +90,11 @@ impl Program for SessionSvc {
     }
 
     fn state(kit: Kit, own: SessionSettings) -> Result<AppState, SettingError> {
-        let owner = Starts::new(
-            own.n8n_webhook_url.clone(),
-            Arc::clone(&kit.clock),
-            kit.settings.day_timezone,
-            own.session_max_duration.0,
-        );
+        let acceptances = Acceptances::new(&kit);
+        let owner = Starts::new(&kit, &own, acceptances.clone());
         let outbox = Outbox::new(&kit, &n8n::TOPICS, Arc::new(owner));
         Ok(AppState {
+            commits: Commits::new(&kit, &outbox, acceptances),
             kit,
             settings: Arc::new(own),
             outbox,
@@ -110,6 +109,7 @@ impl Program for SessionSvc {
         let kit = &state.kit;
         kit.wake
             .start(&kit.tasks, Arc::new(UserRevisions(kit.pool.clone())));
+        state.commits.start(kit);
         state.outbox.start();
         jobs::start(state);
     }

@@ -2,11 +2,12 @@
 //! shows how it goes and how it ended.
 //!
 //! Reading order: [`domain`] (the rules, pure), [`routes`] (the whole API in one place), [`store`] (SQL), [`clients`]
-//! (the start webhook to n8n and what becomes of it), [`jobs`] (expiry, retention, gauges), [`app`] (how it fits
+//! (the start webhook to n8n and what becomes of it), [`commits`] (what shares a transaction), [`jobs`] (expiry, retention, gauges), [`app`] (how it fits
 //! together), [`config`] (what can be set), [`error`] (what can go wrong for a caller).
 
 pub mod app;
 pub(crate) mod clients;
+pub(crate) mod commits;
 pub mod config;
 pub mod domain;
 pub(crate) mod error;

@@ -240,15 +240,19 @@ impl Inner {
     pub(crate) fn tell(self: &Arc<Self>, key: String) {
         let inner = Arc::clone(self);
         self.kit.tasks.spawn(async move {
-            let told = async {
-                inner
-                    .commit_touched(inner.kit.pool.begin().await?, vec![key])
-                    .await
-            };
-            if let Err(error) = told.await {
+            if let Err(error) = inner.touch(key).await {
                 tracing::debug!(%error, "watchers are told later");
             }
         });
+    }
+
+    /// Something about a key changed, and is committed. A transaction around one statement would be two more round trips.
+    async fn touch(&self, key: String) -> Result<(), sqlx::Error> {
+        let mut conn = self.kit.pool.acquire().await?;
+        let ids = self.owner.touched(&mut conn, &[key]).await?;
+        drop(conn);
+        self.kit.wake.announce(ids);
+        Ok(())
     }
 
     async fn commit_touched(

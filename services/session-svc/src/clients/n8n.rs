@@ -10,21 +10,25 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sqlx::PgConnection;
 use switchhook_chassis::clock::Clock;
+use switchhook_chassis::kit::Kit;
 use switchhook_chassis::outbox::{
-    After, Delivery, Guarantee, NewDelivery, Outbox, Outcome, Owed, Owner, Reason, Topic,
+    After, AtOnce, Delivery, Ending, Guarantee, NewDelivery, Outbox, Outcome, Owed, Owner, Reason, Topic,
 };
 use switchhook_core::ids::SessionId;
 use switchhook_core::n8n::reply;
 use switchhook_core::trace::TraceContext;
 use url::Url;
 
+use crate::commits::Acceptances;
+use crate::config::SessionSettings;
 use crate::domain::day::day_of;
 use crate::domain::delivery::{Request, Settled, StartOutcome};
 use crate::domain::report::{Answer, read_answer};
 use crate::domain::session::Session;
 use crate::domain::snapshot::Snapshot;
+use crate::store;
 use crate::store::sessions::{Revision, Saving};
-use crate::store::{self, starts};
+use crate::store::starts::{self, Acceptance};
 
 /// The request that starts a session: never sent twice, because each would dial the leads.
 pub(crate) const START: Topic = Topic {
@@ -41,26 +45,35 @@ pub(crate) const START: Topic = Topic {
 /// All topics of the service.
 pub(crate) static TOPICS: [Topic; 1] = [START];
 
-const TARGET: &str = "n8n";
+/// Where starts go.
+pub(crate) const TARGET: &str = "n8n";
 /// An answer that comes a little after its session expired still counts its calls.
 const AFTER_EXPIRY: Duration = Duration::from_secs(60 * 60);
 
-/// Owes n8n the start of a session, in the transaction that begins it.
-pub(crate) async fn owe(
+/// What n8n is owed when a session begins.
+pub(crate) fn start_of(
+    snapshot: &Snapshot,
+    trace: TraceContext,
+    now: DateTime<Utc>,
+) -> Result<NewDelivery, sqlx::Error> {
+    let body = serde_json::to_vec(&snapshot.start_webhook(now));
+    Ok(NewDelivery {
+        key: snapshot.session.id.to_string(),
+        target: TARGET.to_owned(),
+        body: body.map_err(|error| sqlx::Error::Encode(error.into()))?,
+        trace,
+    })
+}
+
+/// Owes n8n the start of a session again, in the transaction that says so.
+pub(crate) async fn owe_again(
     outbox: &Outbox,
     conn: &mut PgConnection,
     snapshot: &Snapshot,
     trace: TraceContext,
     now: DateTime<Utc>,
 ) -> Result<Owed, sqlx::Error> {
-    let body = serde_json::to_vec(&snapshot.start_webhook(now))
-        .map_err(|error| sqlx::Error::Encode(error.into()))?;
-    let new = NewDelivery {
-        key: snapshot.session.id.to_string(),
-        target: TARGET.to_owned(),
-        body,
-        trace,
-    };
+    let new = start_of(snapshot, trace, now)?;
     outbox.owe(conn, &START, new).await
 }
 
@@ -96,15 +109,17 @@ pub(crate) struct Starts {
     clock: Arc<dyn Clock>,
     zone: Tz,
     longest_session: Duration,
+    acceptances: Acceptances,
 }
 
 impl Starts {
-    pub(crate) fn new(url: Url, clock: Arc<dyn Clock>, zone: Tz, longest_session: Duration) -> Self {
+    pub(crate) fn new(kit: &Kit, own: &SessionSettings, acceptances: Acceptances) -> Self {
         Self {
-            url,
-            clock,
-            zone,
-            longest_session,
+            url: own.n8n_webhook_url.clone(),
+            clock: Arc::clone(&kit.clock),
+            zone: kit.settings.day_timezone,
+            longest_session: own.session_max_duration.0,
+            acceptances,
         }
     }
 }
@@ -152,6 +167,30 @@ impl Owner for Starts {
         };
         store::sessions::save(conn, session, saving).await?;
         Ok(None)
+    }
+
+    async fn settle_at_once(
+        &self,
+        delivery: &Delivery,
+        outcome: &Outcome,
+        ending: Ending,
+    ) -> Result<AtOnce, sqlx::Error> {
+        let Ok(session) = delivery.key.parse::<SessionId>() else {
+            return Ok(AtOnce::No);
+        };
+        if meaning(session, delivery, outcome) != StartOutcome::Answered(Answer::Accepted) {
+            return Ok(AtOnce::No);
+        }
+        let acceptance = Acceptance {
+            session,
+            key: delivery.key.clone(),
+            attempts: delivery.attempts,
+            ending,
+        };
+        Ok(match self.acceptances.record(acceptance).await? {
+            true => AtOnce::Recorded(None),
+            false => AtOnce::No,
+        })
     }
 
     async fn still_wanted(&self, conn: &mut PgConnection, delivery: &Delivery) -> Result<bool, sqlx::Error> {

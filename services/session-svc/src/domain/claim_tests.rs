@@ -38,7 +38,12 @@ fn every_claim_has_its_answer() {
         (&stopped, 100, None, deny(Denial::Stopped)),
         (&stopped, 0, Some(earlier), Decision::Repeat(earlier)),
     ] {
-        assert_eq!(judge(session, today, known), expected, "{today} {known:?}");
+        let before = Standing::of(session, today);
+        let mut after = before;
+        assert_eq!(after.judge(known), expected, "{today} {known:?}");
+        let counted = i32::from(matches!(expected, Decision::Grant(_)));
+        assert_eq!(after.calls_made, before.calls_made + counted);
+        assert_eq!(after.calls_today, before.calls_today + i64::from(counted));
     }
 }
 
@@ -53,12 +58,13 @@ proptest! {
     ) {
         let mut session = session();
         session.limit = DailyLimit::stored(limit);
+        let mut standing = Standing::of(&session, made_elsewhere);
         let mut today = made_elsewhere;
         let mut answers: BTreeMap<u8, Granted> = BTreeMap::new();
         let mut granted_calls = 0_i64;
         for id in claims {
             let earlier = id.and_then(|id| answers.get(&id).copied());
-            match judge(&session, today, earlier) {
+            match standing.judge(earlier) {
                 Decision::Grant(granted) => {
                     session.count_call();
                     today += 1;

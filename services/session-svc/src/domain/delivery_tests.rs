@@ -31,6 +31,26 @@ fn a_2xx_without_a_report_delivers() {
     assert!(session.is_active() && session.heard);
 }
 
+/// The store records it for many sessions at once, without a look at them.
+#[test]
+fn a_2xx_without_a_report_does_the_same_to_every_session_that_was_started_once() {
+    let mut sessions = [session(), session(), session(), session()];
+    sessions[1].stop(StopReason::StoppedByUser, moment(3));
+    sessions[2].take(&over(Ending::Completed, 3), moment(3)).unwrap();
+    sessions[3].delivery.state = DeliveryState::Unknown;
+    for before in sessions {
+        let mut after = before.clone();
+        settled(&mut after, StartOutcome::Answered(Answer::Accepted));
+        let expected = Session {
+            heard: true,
+            delivery: StartDelivery::delivered(2),
+            ..before
+        };
+        assert_eq!(after, expected);
+        assert!(!after.resend_is_obsolete());
+    }
+}
+
 #[test]
 fn a_2xx_with_a_report_is_a_completion_webhook() {
     for (report, reason) in [

@@ -12,13 +12,16 @@ use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::clients::n8n;
-use crate::domain::claim::{self, Decision, Denial, Granted};
+use crate::commits::Judged;
+use crate::domain::claim::{Decision, Denial, Granted, Standing};
 use crate::error::Error;
 use crate::store;
 use crate::store::sessions::{Revision, Saving};
 use switchhook_chassis::http::failures::{Always, Guarded, WithBody};
 
 const CALL_ID_CHARS: usize = 255;
+/// Tries to be judged with others, before a claim waits for the session's lock.
+const SHARED_TRIES: u32 = 3;
 
 /// Which call is claimed.
 #[derive(Debug, ToSchema)]
@@ -166,7 +169,22 @@ pub(crate) async fn claim(
     }
 }
 
+/// Judges a claim together with those that come at the same time; by itself where that cannot be, or others were faster
+/// again and again.
 async fn judge(state: AppState, id: SessionId, call_id: Option<String>) -> Result<Claimed, Error> {
+    for _ in 0..SHARED_TRIES {
+        match state.commits.claim(id, call_id.clone()).await? {
+            Judged::Decided(decision) => return Ok(Claimed::Judged(decision)),
+            Judged::Overtaken => {}
+            Judged::Alone => break,
+        }
+    }
+    // Seldom needed, and large: a claim that is judged with others does not carry it along.
+    Box::pin(judge_alone(state, id, call_id)).await
+}
+
+/// Judges a claim under the session's lock.
+async fn judge_alone(state: AppState, id: SessionId, call_id: Option<String>) -> Result<Claimed, Error> {
     let (_, day) = state.moment();
     let mut tx = state.kit.pool.begin().await?;
     let Some(found) = store::sessions::lock(&mut tx, id, day).await? else {
@@ -179,7 +197,7 @@ async fn judge(state: AppState, id: SessionId, call_id: Option<String>) -> Resul
     };
     let before = found.session;
     let facts = store::claims::lock_day(&mut tx, &before, day, call_id.as_deref()).await?;
-    let decision = claim::judge(&before, facts.calls_today, facts.earlier);
+    let decision = Standing::of(&before, facts.calls_today).judge(facts.earlier);
     let mut session = before.clone();
     session.hear();
     let granted = match decision {

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::clients::n8n;
+use crate::commits::{Begun, NewStart};
 use crate::domain::session::{DailyLimit, NoResend, Session};
 use crate::domain::snapshot::Snapshot;
 use crate::error::Error;
@@ -151,10 +152,8 @@ pub(crate) async fn resend(
     _body: NoBody,
 ) -> Result<HttpResponse, Failure> {
     let id = id.parse().map_err(|_| Error::UnknownSession)?;
-    let snapshot = state
-        .kit
-        .run(owe_again(state.as_ref().clone(), user, id, trace.0))
-        .await?;
+    let work = Box::pin(owe_again(state.as_ref().clone(), user, id, trace.0));
+    let snapshot = state.kit.run(work).await?;
     Ok(HttpResponse::Ok().json(SessionOut::of(&snapshot)))
 }
 
@@ -166,31 +165,24 @@ async fn begin(
 ) -> Result<Snapshot, Error> {
     for _ in 0..BEGIN_TRIES {
         let (now, day) = state.moment();
-        let session = Session::begin(user.id.clone(), user.email.clone(), limit, now);
-        let mut tx = state.kit.pool.begin().await?;
-        let Some(calls_today) = store::sessions::insert(&mut tx, &session, day).await? else {
-            match store::sessions::find_active(&mut tx, &user.id, day).await? {
-                Some(active) => return Err(Error::AlreadyActive(Box::new(active.wire()))),
-                None => continue,
+        let new = NewStart {
+            session: Session::begin(user.id.clone(), user.email.clone(), limit, now),
+            trace,
+        };
+        match state.commits.begin(new).await? {
+            Begun::Session(snapshot) => return Ok(*snapshot),
+            Begun::NothingLeft(calls_today) => {
+                return Err(Error::DailyLimitReached {
+                    calls_today,
+                    limit: limit.get(),
+                });
             }
-        };
-        if limit.remaining(calls_today) == 0 {
-            return Err(Error::DailyLimitReached {
-                calls_today,
-                limit: limit.get(),
-            });
+            Begun::AlreadyActive => {}
         }
-        let snapshot = Snapshot {
-            session,
-            calls_today,
-            open: None,
-        };
-        let owed = n8n::owe(&state.outbox, &mut tx, &snapshot, trace, now).await?;
-        store::users::raise(&mut tx, &user.id).await?;
-        tx.commit().await?;
-        state.outbox.send_now(owed);
-        state.announce(&user.id);
-        return Ok(snapshot);
+        let mut conn = state.kit.pool.acquire().await?;
+        if let Some(active) = store::sessions::find_active(&mut conn, &user.id, day).await? {
+            return Err(Error::AlreadyActive(Box::new(active.wire())));
+        }
     }
     Err(Error::Busy)
 }
@@ -223,7 +215,7 @@ async fn owe_again(
         Err(NoResend::Stopped) => return Err(Error::Stopped(Box::new(found.wire()))),
         Err(NoResend::Known(_)) => return Err(Error::DeliveryKnown(Box::new(found.wire()))),
     }
-    let owed = n8n::owe(&state.outbox, &mut tx, &found, trace, now).await?;
+    let owed = n8n::owe_again(&state.outbox, &mut tx, &found, trace, now).await?;
     let snapshot = store::sessions::save(&mut tx, found.session, Saving::only(day, Revision::Raise)).await?;
     tx.commit().await?;
     state.outbox.send_now(owed);

@@ -89,7 +89,7 @@ impl SessionRow {
         let error = self.delivery_error_code.zip(self.delivery_error_message);
         let session = Session {
             id: SessionId(self.id),
-            user_id: UserId::parse(self.user_id).ok_or_else(|| corrupt("user_id"))?,
+            user_id: user_id(self.user_id)?,
             user_email: self.user_email,
             limit: DailyLimit::stored(self.daily_call_limit),
             calls_made: self.calls_made_today,
@@ -230,6 +230,11 @@ fn ending_of(word: &str) -> Result<Ending, sqlx::Error> {
 /// Reads a word that the wire uses too.
 fn word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, sqlx::Error> {
     serde_json::from_value(Value::from(word)).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// Reads whose a row is.
+pub(crate) fn user_id(stored: String) -> Result<UserId, sqlx::Error> {
+    UserId::parse(stored).ok_or_else(|| corrupt("user_id"))
 }
 
 fn corrupt(column: &str) -> sqlx::Error {

@@ -131,31 +131,6 @@ pub(crate) async fn find_active(
     row.map(SessionRow::into_snapshot).transpose()
 }
 
-/// Stores a session that begins and gives the calls of its user's day, or nothing where he has an active one.
-pub(crate) async fn insert(
-    conn: &mut PgConnection,
-    session: &Session,
-    day: NaiveDate,
-) -> Result<Option<i64>, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"WITH begun AS (
-            INSERT INTO session.ai_sessions (id, user_id, user_email, status, daily_call_limit, started_at)
-            VALUES ($1, $2, $3, 'active', $4, $5)
-            ON CONFLICT (user_id) WHERE status = 'active' DO NOTHING RETURNING user_id
-        )
-        SELECT COALESCE(d.calls, 0) AS "calls!" FROM begun b
-        LEFT JOIN session.day_counts d ON d.user_id = b.user_id AND d.day = $6"#,
-        session.id.0,
-        session.user_id.as_str(),
-        session.user_email,
-        session.limit.get(),
-        session.started_at,
-        day
-    )
-    .fetch_optional(conn)
-    .await
-}
-
 /// Saves a locked session with its consequences, in the order of the locks, and gives it as it is now.
 pub(crate) async fn save(
     conn: &mut PgConnection,

@@ -5,19 +5,6 @@ use sqlx::PgConnection;
 use switchhook_core::ids::UserId;
 use uuid::Uuid;
 
-/// Raises a user's revision; the last statement of a transaction.
-pub(crate) async fn raise(conn: &mut PgConnection, user: &UserId) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "INSERT INTO session.users AS u (id, revision)
-        VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
-        ON CONFLICT (id) DO UPDATE SET revision = u.revision + 1",
-        user.as_str()
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// Raises the revisions of the users of these sessions, in one order everywhere, and names the users.
 pub(crate) async fn raise_for(
     conn: &mut PgConnection,
@@ -25,8 +12,8 @@ pub(crate) async fn raise_for(
 ) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(
         "INSERT INTO session.users AS u (id, revision)
-        SELECT DISTINCT user_id, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM session.ai_sessions
-        WHERE id = ANY($1) ORDER BY user_id
+        SELECT user_id, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM session.ai_sessions
+        WHERE id = ANY($1) GROUP BY user_id ORDER BY user_id
         ON CONFLICT (id) DO UPDATE SET revision = u.revision + 1 RETURNING id",
         sessions
     )

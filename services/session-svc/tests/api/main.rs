@@ -11,5 +11,6 @@ mod lists;
 mod malformed;
 mod replicas;
 mod reports;
+mod together;
 mod upkeep;
 mod world;
