@@ -29,9 +29,6 @@ pub trait Work: Send + Sync + 'static {
     /// What follows from the commits, whether or not a caller still waits for his.
     fn afterwards(&self, _items: Vec<Self::Item>, _outcomes: &[Result<Self::Outcome, sqlx::Error>]) {}
 
-    /// Nobody has come for a moment: what was kept for the next commit is given back.
-    fn rest(&self) {}
-
     /// Items of one key keep their order and never share a commit.
     fn key(_item: &Self::Item) -> Option<&str> {
         None
@@ -204,7 +201,7 @@ impl<W: Work> Group<W> {
             self.behind.extend(batch.add(waiting));
         }
         while batch.items.is_empty() {
-            let first = self.first(last).await?;
+            let first = self.waiting.recv().await?;
             self.behind.extend(batch.add(first));
         }
         // Whoever must wait for his key is not looked at again before the next commit: no more of them than it can take.
@@ -224,16 +221,6 @@ impl<W: Work> Group<W> {
             self.behind.extend(batch.add(next));
         }
         Some(batch.items)
-    }
-
-    /// The next that comes, now or later.
-    async fn first(&mut self, last: Last) -> Option<Waiting<W>> {
-        let soon = last.ended + self.limits.gathering;
-        if let Ok(first) = tokio::time::timeout_at(soon, self.waiting.recv()).await {
-            return first;
-        }
-        self.work.rest();
-        self.waiting.recv().await
     }
 }
 
@@ -403,54 +390,6 @@ mod tests {
         assert_eq!(answered.await.expect("he is answered").ok(), Some(4));
         assert_eq!(looks.recv().await, Some(vec!["here".to_owned()]));
         assert!(looks.recv().await.is_none());
-    }
-
-    /// Says when it rests.
-    struct Resting(mpsc::Sender<()>);
-
-    #[async_trait]
-    impl Work for Resting {
-        type Item = ();
-        type Outcome = ();
-
-        async fn together(&self, items: &[()]) -> Result<Vec<()>, sqlx::Error> {
-            Ok(items.to_vec())
-        }
-
-        fn rest(&self) {
-            self.0.try_send(()).expect("somebody looks");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_kept_something_for_the_next_gives_it_back_when_nobody_comes() {
-        let (rests, mut rested) = mpsc::channel(16);
-        let moment = Duration::from_millis(2);
-        let limits = Limits {
-            gathering: moment,
-            ..LIMITS
-        };
-        let group = GroupCommit::new(Resting(rests), limits);
-        let running = group
-            .group
-            .lock()
-            .expect("it is whole")
-            .take()
-            .expect("it is new");
-        let running = tokio::spawn(running.run());
-        assert!(rested.recv().await.is_some(), "before anybody came");
-        for _ in 0..3 {
-            group.commit(()).await.expect("it is committed");
-        }
-        assert!(
-            rested.try_recv().is_err(),
-            "not between those who follow straight on"
-        );
-        let last = Instant::now();
-        assert!(rested.recv().await.is_some());
-        assert!(last.elapsed() >= moment);
-        drop(group);
-        running.await.expect("it ends");
     }
 
     #[tokio::test]

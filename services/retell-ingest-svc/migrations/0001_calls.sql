@@ -101,7 +101,6 @@ CREATE INDEX changes_of_user ON retell.changes (user_id, revision);
 CREATE TABLE retell.undigested (
   call bigint NOT NULL
 );
-CREATE INDEX undigested_call ON retell.undigested (call);
 
 -- What searches and figures use of a call, as it was when it was digested last.
 CREATE TABLE retell.digests (
@@ -156,6 +155,12 @@ CREATE TABLE retell.tombstones (
   at timestamptz NOT NULL
 );
 CREATE INDEX tombstones_at ON retell.tombstones (at);
+
+-- Ends a statement whose premises no longer hold: whoever made it looks again.
+CREATE FUNCTION retell.overtaken() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE serialization_failure USING MESSAGE = 'what was read has changed';
+END $$;
 
 -- The processes that serve this schema.
 CREATE TABLE retell.replicas (

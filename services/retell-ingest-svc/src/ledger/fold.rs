@@ -99,7 +99,7 @@ impl Fold {
             call_id: event.call_id.clone(),
             channel: event.channel.word().to_owned(),
             call: Call::empty(event.received_at),
-            exists: false,
+            version: None,
         });
         id
     }

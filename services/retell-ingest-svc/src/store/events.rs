@@ -1,6 +1,6 @@
-//! Events and the rows that they are folded into, for many calls at a time, in two statements: [`read`] locks the rows of
-//! the calls in `call_id` order, [`write`](super::written::write) writes everything and locks the clients' rows last. Fewer of them would not do, and
-//! each more would be paid by every event.
+//! Events and the rows that they are folded into, for many calls at a time, in two statements: [`read`] tells what there is,
+//! [`write`](super::written::write) writes everything, or nothing where any of it has changed since. Each is a transaction of its own: nothing is
+//! locked while the events are folded, and nobody waits for more round trips than these two.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -22,8 +22,8 @@ pub(crate) struct CallRow {
     pub(crate) call_id: String,
     pub(crate) channel: String,
     pub(crate) call: Call,
-    /// Whether it is in the database already.
-    pub(crate) exists: bool,
+    /// The version that was read; none where it is not in the database yet.
+    pub(crate) version: Option<i64>,
 }
 
 /// An event as it came.
@@ -57,7 +57,7 @@ pub(crate) struct Known {
 }
 
 /// Reads what is known of these events, in their order (row by row through the indexes, whatever PostgreSQL guesses of
-/// their number: `||` keeps it from walking through all calls of a client), and locks the rows that they may go in: of their calls, those that
+/// their number: `||` keeps it from walking through all calls of a client), and the rows that they may go in: of their calls, those that
 /// are held for their agents and those of whoever has or has had the agent. `waived`: proof is not asked for.
 pub(crate) async fn read(
     conn: &mut PgConnection,
@@ -99,14 +99,14 @@ pub(crate) async fn read(
                 SELECT id FROM retell.calls
                 WHERE call_id = t.call_id AND user_id IS NOT NULL AND user_id || '' = u.id OFFSET 0) c
         ), c AS MATERIALIZED (
-            SELECT * FROM retell.calls WHERE id = ANY(ARRAY(SELECT id FROM candidates)) ORDER BY call_id, id FOR UPDATE
+            SELECT *, xmin::text::bigint AS version FROM retell.calls WHERE id = ANY(ARRAY(SELECT id FROM candidates))
         )
         SELECT t.n AS "n!", t.then_user AS "then_user?", t.now_user AS "now_user?", t.proven AS "proven?",
             (SELECT true FROM retell.tombstones s WHERE s.hash IN (t.tombstone,
                 sha256(convert_to('retell-owner:' || COALESCE(t.then_user, t.now_user) || ':' || t.call_id, 'UTF8')))
                 LIMIT 1) IS NOT NULL AS "erased!",
             (SELECT true FROM retell.events k WHERE k.call = c.id AND k.hash = t.hash) IS NOT NULL AS "kept!",
-            c.id AS "id?", c.user_id AS "user_id?", c.agent_id AS "agent_id?", c.call_id AS "call_id?",
+            c.id AS "id?", c.version AS "version?", c.user_id AS "user_id?", c.agent_id AS "agent_id?", c.call_id AS "call_id?",
             c.channel AS "channel?", c.stage AS "stage?", c.said_status AS "said_status?",
             c.started_at AS "started_at?", c.ended_at AS "ended_at?", c.duration_ms AS "duration_ms?",
             c.sources AS "sources?: sqlx::types::Json<Sources>", c.created_at AS "created_at?",
@@ -154,6 +154,7 @@ struct FoundRow {
     erased: bool,
     kept: bool,
     id: Option<i64>,
+    version: Option<i64>,
     user_id: Option<String>,
     agent_id: Option<String>,
     call_id: Option<String>,
@@ -198,7 +199,7 @@ impl FoundRow {
                 created_at: self.created_at?,
                 heard_at: self.heard_at?,
             },
-            exists: true,
+            version: Some(self.version?),
         })
     }
 }
@@ -212,7 +213,7 @@ pub(crate) async fn lock(
     let (agents, held): (Vec<String>, Vec<String>) = held.iter().cloned().unzip();
     let (users, owned): (Vec<String>, Vec<String>) = owned.iter().cloned().unzip();
     let rows = sqlx::query!(
-        r#"SELECT id, user_id, agent_id, call_id, channel, stage, said_status, started_at, ended_at, duration_ms,
+        r#"SELECT id, xmin::text::bigint AS "version!", user_id, agent_id, call_id, channel, stage, said_status, started_at, ended_at, duration_ms,
             sources AS "sources: sqlx::types::Json<Sources>", created_at, heard_at
         FROM retell.calls WHERE id IN (
             SELECT c.id FROM unnest($1::text[], $2::text[]) AS h (agent_id, call_id)
@@ -247,7 +248,7 @@ pub(crate) async fn lock(
             created_at: row.created_at,
             heard_at: row.heard_at,
         },
-        exists: true,
+        version: Some(row.version),
     });
     Ok(rows.collect())
 }

@@ -15,7 +15,8 @@ use crate::domain::facts::Sources;
 /// inserted; of rows that exist, facts that are not known here stay as they are. Gives the clients whose view changed.
 ///
 /// # Errors
-/// `RowNotFound` when a client or a call was erased meanwhile: the caller tries again.
+/// A serialization failure, and nothing is written, when a call has changed since it was read, or it or its client was
+/// erased: the caller reads again.
 pub(crate) async fn write(
     conn: &mut PgConnection,
     mut calls: Vec<CallRow>,
@@ -23,7 +24,6 @@ pub(crate) async fn write(
 ) -> Result<Vec<String>, sqlx::Error> {
     // Two replicas that insert the same calls wait for each other in one order.
     calls.sort_unstable_by(|one, other| one.call_id.cmp(&other.call_id));
-    let rows = calls.len();
     let mut changes: BTreeMap<String, i64> = BTreeMap::new();
     let mut columns = Columns::default();
     for call in calls {
@@ -35,10 +35,7 @@ pub(crate) async fn write(
         columns.push(call, nth);
     }
     let (users, counts): (Vec<String>, Vec<i64>) = changes.into_iter().unzip();
-    let written = put(conn, columns, EventColumns::of(events), &users, &counts).await?;
-    if written != (rows, users.len()) {
-        return Err(sqlx::Error::RowNotFound);
-    }
+    put(conn, columns, EventColumns::of(events), &users, &counts).await?;
     Ok(users)
 }
 
@@ -99,16 +96,26 @@ struct Columns {
     heard: Vec<DateTime<Utc>>,
     /// The how manieth change of its client's it is.
     nths: Vec<i64>,
-    /// What would forbid a new row.
+    /// What would forbid a new row; nothing for one that exists.
     tombstones: Vec<Option<Vec<u8>>>,
+    /// Rows that exist, and their versions.
+    read: Vec<i64>,
+    versions: Vec<i64>,
 }
 
 impl Columns {
     fn push(&mut self, row: CallRow, nth: i64) {
         let call = row.call;
         self.nths.push(nth);
-        self.tombstones
-            .push((!row.exists).then(|| tombstone(&row.agent_id, &row.call_id)));
+        self.tombstones.push(
+            row.version
+                .is_none()
+                .then(|| tombstone(&row.agent_id, &row.call_id)),
+        );
+        if let Some(version) = row.version {
+            self.read.push(row.id);
+            self.versions.push(version);
+        }
         self.statuses.push(call.status().map(str::to_owned));
         self.minutes.push(call.duration_minutes());
         self.sorts.push(call.sort_at());
@@ -141,7 +148,7 @@ impl Columns {
     }
 }
 
-/// One statement, which locks the clients' rows when all else is done. Gives how many calls were written and how many clients' revisions rose.
+/// One statement. It locks the calls that exist, in `call_id` order, and the clients' rows when all else is done.
 #[allow(clippy::too_many_lines, reason = "one statement and its parameters")]
 async fn put(
     conn: &mut PgConnection,
@@ -149,9 +156,12 @@ async fn put(
     e: EventColumns<'_>,
     users: &[String],
     counts: &[i64],
-) -> Result<(usize, usize), sqlx::Error> {
-    let written = sqlx::query!(
-        r#"WITH written AS (
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"WITH unchanged AS MATERIALIZED (
+            SELECT c.id FROM unnest($38::bigint[], $39::bigint[]) AS read (id, version) JOIN retell.calls c ON c.id = read.id
+            WHERE c.xmin::text::bigint = read.version ORDER BY c.call_id, c.id FOR UPDATE OF c
+        ), written AS (
             INSERT INTO retell.calls AS c (id, user_id, agent_id, call_id, channel, stage, said_status, status, direction,
                 from_number, to_number, started_at, ended_at, duration_ms, duration_minutes, transcript, turns, summary,
                 sentiment, successful, disconnection_reason, cost_cents, recording_url, analysis, sources, created_at,
@@ -168,8 +178,9 @@ async fn put(
                     to_number, started_at, ended_at, duration_ms, duration_minutes, transcript, turns, summary, sentiment,
                     successful, disconnection_reason, cost_cents, recording_url, analysis, sources, created_at, sort_at,
                     tombstone, heard_at)
-            WHERE n.tombstone IS NULL OR (SELECT true FROM retell.tombstones t WHERE t.hash IN (n.tombstone,
-                sha256(convert_to('retell-owner:' || n.user_id || ':' || n.call_id, 'UTF8'))) LIMIT 1) IS NULL
+            WHERE CASE WHEN n.tombstone IS NULL THEN n.id IN (SELECT id FROM unchanged)
+                ELSE (SELECT true FROM retell.tombstones t WHERE t.hash IN (n.tombstone,
+                    sha256(convert_to('retell-owner:' || n.user_id || ':' || n.call_id, 'UTF8'))) LIMIT 1) IS NULL END
             ORDER BY n.call_id
             ON CONFLICT (id) DO UPDATE SET
                 user_id = excluded.user_id, agent_id = excluded.agent_id, channel = excluded.channel, stage = excluded.stage, status = excluded.status,
@@ -211,7 +222,8 @@ async fn put(
             JOIN raised ON raised.id = n.user_id
             ON CONFLICT (call) DO UPDATE SET user_id = excluded.user_id, revision = excluded.revision
         )
-        SELECT (SELECT count(*) FROM written) AS "calls!", (SELECT count(*) FROM raised) AS "users!""#,
+        SELECT CASE WHEN (SELECT count(*) FROM written) < cardinality($1) OR (SELECT count(*) FROM raised) < cardinality($35)
+            THEN retell.overtaken() END AS overtaken"#,
         &c.ids,
         &c.users as &[Option<String>],
         &c.agents,
@@ -248,10 +260,11 @@ async fn put(
         &e.raws as &[&[u8]],
         users,
         counts,
-        &c.nths
+        &c.nths,
+        &c.read,
+        &c.versions
     )
     .fetch_one(conn)
     .await?;
-    let count = |n: i64| usize::try_from(n).unwrap_or(0);
-    Ok((count(written.calls), count(written.users)))
+    Ok(())
 }
