@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::{MigrateError, Migrator};
@@ -22,6 +23,11 @@ pub const WORK_LIMIT: Duration = Duration::from_secs(10);
 const RETURN_LIMIT: Duration = Duration::from_secs(30);
 /// Longest a statement may run in PostgreSQL.
 const STATEMENT_LIMIT: &str = "8s";
+/// How long a write that found no room keeps the service from being ready: while writes come, each says so anew.
+const NO_ROOM_SHOWN: Duration = Duration::from_secs(4);
+/// When a write of this process found no room last. The process has one database, and what tells an error's meaning has no
+/// other place to say so.
+static NO_ROOM_AT: Mutex<Option<Instant>> = Mutex::new(None);
 /// Longest wait for a lock during a migration; it is tried again.
 const MIGRATION_LOCK_LIMIT: &str = "5s";
 const MIGRATION_TRIES: u32 = 12;
@@ -158,10 +164,27 @@ fn is_passing_code(code: &str) -> bool {
         || PASSING.contains(&code)
 }
 
+/// SQLSTATE of a disk that is full.
+const DISK_FULL: &str = "53100";
+
 /// Whether the database answered that it takes no writes: it is read-only, or has no room.
 pub(crate) fn takes_no_writes(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| matches!(code.as_ref(), "25006" | "53100"))
+    code.is_some_and(|code| matches!(code.as_ref(), "25006" | DISK_FULL))
+}
+
+/// Whether writes of this process have lately found no room. The small row of a sign of life fits where nothing else
+/// does, so that it is no witness.
+pub(crate) fn had_no_room() -> bool {
+    let last = *NO_ROOM_AT.lock().unwrap_or_else(PoisonError::into_inner);
+    last.is_some_and(|at| at.elapsed() < NO_ROOM_SHOWN)
+}
+
+fn remember_no_room(error: &sqlx::Error) {
+    let code = error.as_database_error().and_then(|error| error.code());
+    if code.is_some_and(|code| code == DISK_FULL) {
+        *NO_ROOM_AT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
 }
 
 /// Whether two transactions got in each other's way: each by itself gets through.
@@ -178,6 +201,7 @@ pub fn unavailable() -> Problem {
 /// What a caller is told about a database error, and the log about its cause.
 pub fn problem(error: &sqlx::Error) -> Problem {
     if is_passing(error) {
+        remember_no_room(error);
         tracing::warn!(%error, "database unavailable");
         unavailable()
     } else {

@@ -17,6 +17,7 @@ pub mod health;
 pub mod observe;
 pub mod page;
 pub mod paging;
+pub(crate) mod peer;
 pub mod query;
 pub mod resource;
 pub mod server;

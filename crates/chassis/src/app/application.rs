@@ -21,6 +21,7 @@ use crate::http::docs::Description;
 use crate::http::door::Door;
 use crate::http::health::{Readiness, ShownOutbox, ShownStanding};
 use crate::http::page::Files;
+use crate::http::peer;
 use crate::http::server::{self, Shown};
 use crate::kit::Kit;
 use crate::outbound::Outbound;
@@ -55,6 +56,7 @@ impl<P: Program> Application<P> {
             cause,
         };
         let listener = TcpListener::bind(wanted).map_err(cannot)?;
+        peer::notice_who_is_gone(&listener).map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
         let kit = kit::<P>(settings, address.port(), outbound, clock)?;
         let state = P::state(kit.clone(), settings.own.clone())?;

@@ -65,7 +65,9 @@ impl Readiness {
             }
             Ok(Ok(false)) => Some("migrations are not applied"),
             Ok(Ok(true)) if !self.started.is_cancelled() => Some("starting"),
-            Ok(Ok(true)) if kit.replica.is_refused() => Some("the database cannot be written"),
+            Ok(Ok(true)) if kit.replica.is_refused() || db::had_no_room() => {
+                Some("the database cannot be written")
+            }
             Ok(Ok(true)) => None,
         }
     }

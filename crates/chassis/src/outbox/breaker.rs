@@ -56,6 +56,14 @@ impl Breaker {
         matches!(self.state, State::Closed)
     }
 
+    /// What this process inherits tells that the target was in trouble, and nobody here knows how it is now: it is not run
+    /// over either. Says nothing where this process has already learned something itself.
+    pub(crate) fn doubt(&mut self, now: Instant) {
+        if self.generation == 0 && self.is_closed() {
+            self.state = State::Ramp { rate: 1, until: now };
+        }
+    }
+
     /// Taken by a try that begins.
     pub(crate) fn ticket(&self) -> Ticket {
         Ticket(self.generation)
@@ -236,6 +244,50 @@ mod tests {
             .collect();
         assert_eq!(per_second, [1, 2, 4, 8, 16, 32, 64, 128, 256, u32::MAX]);
         assert!(breaker.is_closed());
+    }
+
+    #[test]
+    fn ten_minutes_of_outage_cost_few_probes_and_end_as_gently_as_a_short_one() {
+        let start = Instant::now();
+        let (mut breaker, mut now, mut probes) = (Breaker::default(), start, 0_u32);
+        while now < start + Duration::from_secs(600) {
+            let ticket = breaker.ticket();
+            // Spread evenly, as draws are in the long run.
+            let jitter = (f64::from(probes) * 0.618).fract();
+            breaker.not_sent(now, ticket, down(), None, jitter);
+            let begun = now;
+            while breaker.allowance(now) == 0 {
+                now += Duration::from_millis(500);
+            }
+            assert!(
+                now - begun <= MAX_PAUSE + Duration::from_millis(500),
+                "it is found back in time"
+            );
+            probes += 1;
+        }
+        assert!((20..=60).contains(&probes), "{probes} probes");
+        let probe = breaker.ticket();
+        breaker.got_through(now, probe);
+        let per_second: Vec<u32> = (0..4)
+            .map(|second| breaker.allowance(now + Duration::from_secs(second)))
+            .collect();
+        assert_eq!(per_second, [1, 2, 4, 8]);
+    }
+
+    #[test]
+    fn a_target_that_others_found_dead_is_begun_with_slowly() {
+        let now = Instant::now();
+        let mut breaker = Breaker::default();
+        breaker.doubt(now);
+        assert!(!breaker.is_closed());
+        assert_eq!([breaker.allowance(now), breaker.allowance(now)], [1, 0]);
+        let mut known = Breaker::default();
+        fail(&mut known, now);
+        known.doubt(now);
+        assert!(
+            known.obstacle(now).is_some(),
+            "what it learned itself counts more"
+        );
     }
 
     proptest! {

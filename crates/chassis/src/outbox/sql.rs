@@ -33,6 +33,8 @@ pub(crate) struct Sql {
     pub(crate) cancel_owed: &'static str,
     /// Moves the rows of a dead target to its next probe.
     pub(crate) postpone: &'static str,
+    /// Targets that a process finds in trouble when it begins: more rows than these wait for another try.
+    pub(crate) troubled: &'static str,
     /// What the reaper asks.
     pub(crate) reaper: ReaperSql,
     /// What is owed: count and age of the oldest in seconds.
@@ -101,6 +103,11 @@ impl Sql {
                  last_error = $3 WHERE id IN (SELECT id FROM {table} WHERE target = $1 AND state = 'owed' \
                  AND next_attempt_at < now() + make_interval(secs => $2) AND deadline > now() \
                  ORDER BY seq LIMIT 2000 FOR UPDATE SKIP LOCKED) RETURNING key"
+            )),
+            // A holder that was lost says nothing about the target.
+            troubled: leak(format!(
+                "SELECT target FROM {table} WHERE state = 'owed' AND last_error->>'code' <> 'holder_lost' \
+                 GROUP BY target HAVING count(*) > $1 LIMIT 1000"
             )),
             reaper: ReaperSql::of(schema, &table),
             summary: leak(format!(

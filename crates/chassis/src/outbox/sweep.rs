@@ -14,6 +14,8 @@ use super::worker::{Claimed, Inner};
 const SWEEP: Duration = Duration::from_millis(500);
 /// Rows of one topic that one sweep claims at most.
 const SWEEP_ROWS: usize = 200;
+/// So many rows of a target that wait for another try may be sent at once by a process that begins.
+const HANDFUL: i64 = 8;
 
 /// Whether a target is named to be swept, or to be left out.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,7 @@ enum Targets<'a> {
 pub(crate) async fn run(inner: Arc<Inner>) {
     let mut tick = tokio::time::interval(SWEEP);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut remembers = false;
     loop {
         tokio::select! {
             () = inner.kit.tasks.stopping().cancelled() => return,
@@ -36,8 +39,14 @@ pub(crate) async fn run(inner: Arc<Inner>) {
         if !inner.kit.replica.is_current() {
             continue;
         }
-        match tokio::time::timeout(crate::db::WORK_LIMIT, inner.sweep_once()).await {
-            Ok(Ok(())) => {}
+        let sweep = async {
+            if !remembers {
+                inner.remember_trouble().await?;
+            }
+            inner.sweep_once().await
+        };
+        match tokio::time::timeout(crate::db::WORK_LIMIT, sweep).await {
+            Ok(Ok(())) => remembers = true,
             Ok(Err(error)) => tracing::debug!(%error, "sweep of the outbox failed"),
             Err(_elapsed) => tracing::debug!("sweep of the outbox took too long"),
         }
@@ -45,6 +54,19 @@ pub(crate) async fn run(inner: Arc<Inner>) {
 }
 
 impl Inner {
+    /// A process that begins in an outage, or just after it, does not throw everything at once at what has just come back.
+    async fn remember_trouble(&self) -> Result<(), sqlx::Error> {
+        let query = sqlx::query_scalar::<_, String>(self.sql.troubled).bind(HANDFUL);
+        for target in query.fetch_all(&self.kit.pool).await? {
+            tracing::info!(
+                to = target,
+                "was in trouble before this process began; it is begun with slowly"
+            );
+            self.breaker(&target, |breaker| breaker.doubt(Instant::now()));
+        }
+        Ok(())
+    }
+
     async fn sweep_once(self: &Arc<Self>) -> Result<(), sqlx::Error> {
         let mut troubled = Vec::new();
         for (target, allowance) in self.allowances() {

@@ -92,6 +92,47 @@ async fn a_dead_target_holds_up_no_other(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "tests/migrations")]
+async fn a_process_that_begins_after_an_outage_begins_slowly(pool: PgPool) {
+    const OWED: usize = 40;
+    let stage = Stage::set(pool).await;
+    stage.n8n.down().await.unwrap();
+    let process = stage.process().await;
+    for n in 0..OWED {
+        process.owe(REPEATED, &format!("k{n}"), "n8n").await;
+    }
+    eventually("all wait for another try", || async {
+        let sql = "SELECT count(*) FROM outbox_test.outbox WHERE state = 'owed' AND last_error IS NOT NULL";
+        let waiting: i64 = sqlx::query_scalar(sql).fetch_one(&stage.pool).await.unwrap();
+        (waiting == 40).then_some(())
+    })
+    .await;
+    process.stop().await;
+    stage
+        .execute("UPDATE outbox_test.outbox SET next_attempt_at = now()")
+        .await;
+    stage.n8n.up().await.unwrap();
+    let _successor = stage.process().await;
+    eventually("everything arrives", || async {
+        (stage.n8n.log().len() >= OWED).then_some(())
+    })
+    .await;
+    let came = stage.n8n.log();
+    let within = |ms| {
+        came.iter()
+            .filter(|one| one.at - came[0].at < chrono::TimeDelta::milliseconds(ms))
+            .count()
+    };
+    assert_eq!(came.len(), OWED, "each once");
+    // 1, 2, 4 … each second: a second's end falls where it will.
+    assert!(
+        within(900) <= 3 && within(1_900) <= 7,
+        "{} came at once, {} within two seconds",
+        within(900),
+        within(1_900)
+    );
+}
+
+#[sqlx::test(migrations = "tests/migrations")]
 async fn a_process_that_dies_before_the_first_byte_leaves_work_for_another(pool: PgPool) {
     let stage = Stage::set(pool).await;
     // What a process leaves that dies between its commit and the mark: claimed, not sent.
