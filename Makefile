@@ -92,7 +92,7 @@ test-browser: build tests/browser/node_modules/.package-lock.json ## Runs the br
 	@$(DEVSTACK) install chromium
 	@$(DEVSTACK) exec -- npm --prefix tests/browser test
 
-# Not part of `make test`: it breaks things for ten minutes.
+# Not part of `make test`: it breaks things for a quarter of an hour.
 .PHONY: test-faults
 test-faults: build ## Breaks PostgreSQL, the network, n8n and the services themselves, under load with a ledger
 	@$(DEVSTACK) postgres -- cargo test -p e2e --test faults $(CARGO_PROFILE) -- --test-threads=1 --nocapture

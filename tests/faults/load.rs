@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use e2e::people::client;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -13,6 +14,9 @@ use crate::houses::{Desk, HOUSES, House, Means};
 const WRITERS: usize = 2;
 /// Between two requests of one of them.
 const PAUSE: Duration = Duration::from_millis(25);
+
+/// Between two requests of somebody who is watched for the others' sake.
+const OTHERS_PAUSE: Duration = Duration::from_millis(100);
 
 /// One answer.
 #[derive(Debug, Clone)]
@@ -117,4 +121,20 @@ pub(crate) fn acknowledged(told: &[Told], house: House) -> Vec<usize> {
         .iter()
         .filter(|one| one.house == house && one.means == Means::Done);
     done.filter_map(|one| one.write).collect()
+}
+
+/// Somebody else, who asks for something all the time; gives how long each answer took.
+pub(crate) async fn others(desk: &Desk, house: House, over: &AtomicBool) -> Vec<Duration> {
+    let desk = desk.with_client(client());
+    let mut took = Vec::new();
+    while !over.load(Ordering::SeqCst) {
+        let begun = Instant::now();
+        let answer = desk.read(house).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{house:?}");
+        // Read to its end, so that the next request takes the same connection.
+        answer.bytes().await.unwrap();
+        took.push(begun.elapsed());
+        tokio::time::sleep(OTHERS_PAUSE).await;
+    }
+    took
 }

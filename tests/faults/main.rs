@@ -20,6 +20,7 @@ mod shutdown;
 mod smuggling;
 mod targets;
 mod tenants;
+mod vanished;
 
 /// Held by every test.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::houses::{Desk, HOUSES, House, street};
+use crate::load::others;
 use crate::raw::{Came, exchange, host, read};
 use crate::{ALONE, say};
 
@@ -40,20 +41,6 @@ pub(crate) fn resident_mib(pid: i32) -> u64 {
 /// Open files of a process.
 fn open_files(pid: i32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
-}
-
-/// Somebody else, who asks for something all the time; gives how long each answer took.
-async fn others(desk: &Desk, house: House, over: &AtomicBool) -> Vec<Duration> {
-    let desk = desk.with_client(client());
-    let mut took = Vec::new();
-    while !over.load(Ordering::SeqCst) {
-        let begun = Instant::now();
-        let answer = desk.read(house).send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{house:?}");
-        took.push(begun.elapsed());
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    took
 }
 
 struct Crowd {

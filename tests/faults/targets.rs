@@ -10,8 +10,10 @@ use e2e::people::{client, token};
 use e2e::waiting::eventually;
 use reqwest::Client;
 use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
 use switchhook_standins::control::Break;
 use switchhook_standins::log::Entry;
+use switchhook_standins::n8n::AGENT_RESPOND_PATH;
 use switchhook_standins::{Control, N8n, Options};
 use tokio::net::TcpListener;
 
@@ -22,8 +24,9 @@ const DEADLINE: Duration = Duration::from_secs(90);
 /// A chat with an agent.
 const CONVERSATIONS: usize = 40;
 const MESSAGES: usize = 4;
-/// Long enough that the pauses between probes have grown; an hour would only make the wait longer.
-const OUTAGE: Duration = Duration::from_secs(12);
+/// After so many tries in vain the pauses between them are as long as they get, and stay so: what follows is the same
+/// after a minute as after an hour.
+const TRIES_IN_VAIN: i64 = 7;
 /// Most requests in the first second after an outage, and in the one after it: the rate starts at 1 a second and doubles;
 /// a second's end falls where it will.
 const FIRST_SECOND: usize = 4;
@@ -100,20 +103,8 @@ fn came_within(entries: &[Entry], from: DateTime<Utc>, second: i64) -> usize {
         .count()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn after_an_outage_everything_owed_arrives_in_order_and_without_a_burst() {
-    let _alone = ALONE.lock().await;
-    let options = Options {
-        thinking: Duration::from_millis(20),
-        ..Options::default()
-    };
-    let (n8n, stack) = agents(
-        options,
-        |n8n| json!({"default": n8n.webhook_url("task-agent-respond")}),
-    )
-    .await;
-    let writer = Writer::of(&stack);
-    n8n.down().await.unwrap();
+/// Writes everything that will be owed while the agent is away; gives the tasks.
+async fn owe(writer: &Writer) -> Vec<String> {
     let mut tasks = Vec::new();
     for nth in 0..CONVERSATIONS {
         let task = writer.write("any", None, &format!("{nth}/0")).await;
@@ -129,11 +120,13 @@ async fn after_an_outage_everything_owed_arrives_in_order_and_without_a_burst() 
             task["delivery"]["lastError"]["code"] == "n8n_unreachable"
         })
         .await;
-    tokio::time::sleep(OUTAGE).await;
-    n8n.up().await.unwrap();
+    tasks
+}
+
+/// Everything owed arrives once, in order, slowly at first, and is answered.
+async fn everything_arrives(n8n: &N8n, writer: &Writer, tasks: &[String], after: &str) {
     let owed = CONVERSATIONS * MESSAGES;
-    let path = switchhook_standins::n8n::AGENT_RESPOND_PATH;
-    let came = n8n.wait_for(path, owed, DEADLINE).await;
+    let came = n8n.wait_for(AGENT_RESPOND_PATH, owed, DEADLINE).await;
     assert_eq!(came.len(), owed, "everything arrives once");
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for entry in &came {
@@ -149,14 +142,65 @@ async fn after_an_outage_everything_owed_arrives_in_order_and_without_a_burst() 
         assert_eq!(texts, expected, "in order");
     }
     let first = came[0].at;
-    let rates: Vec<usize> = (0..8).map(|second| came_within(&came, first, second)).collect();
-    say(&format!("{owed} owed after an outage: a second each {rates:?}"));
+    let rates: Vec<usize> = (0..10).map(|second| came_within(&came, first, second)).collect();
+    say(&format!("{owed} owed after {after}: a second each {rates:?}"));
     assert!(rates[0] <= FIRST_SECOND && rates[1] <= SECOND_SECOND, "{rates:?}");
-    for task in &tasks {
+    for task in tasks {
         writer
             .until(task, "it is answered", |task| task["state"] == "answered")
             .await;
     }
+}
+
+async fn away() -> (N8n, Stack, Writer) {
+    let options = Options {
+        thinking: Duration::from_millis(20),
+        ..Options::default()
+    };
+    let one = |n8n: &N8n| json!({"default": n8n.webhook_url("task-agent-respond")});
+    let (n8n, stack) = agents(options, one).await;
+    let writer = Writer::of(&stack);
+    n8n.down().await.unwrap();
+    (n8n, stack, writer)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_outage_everything_owed_arrives_in_order_and_without_a_burst() {
+    let _alone = ALONE.lock().await;
+    let (n8n, stack, writer) = away().await;
+    let tasks = owe(&writer).await;
+    let mut conn = PgConnection::connect(stack.database_url()).await.unwrap();
+    let begun = Instant::now();
+    let tries = eventually("the pauses have grown", DEADLINE, || async {
+        let mut conn = PgConnection::connect(stack.database_url()).await.ok()?;
+        let sql = "SELECT sum(attempts) FROM task_chat.outbox";
+        let tries: i64 = sqlx::query_scalar(sql).fetch_one(&mut conn).await.ok()?;
+        (tries >= TRIES_IN_VAIN).then_some(tries)
+    })
+    .await;
+    // What a row knows of time: ten minutes of it pass.
+    let sql = "UPDATE task_chat.outbox SET created_at = created_at - interval '10 minutes', \
+               deadline = deadline - interval '10 minutes', next_attempt_at = next_attempt_at - interval '10 minutes'";
+    let aged = sqlx::query(sql).execute(&mut conn).await.unwrap().rows_affected();
+    assert_eq!(usize::try_from(aged).unwrap(), CONVERSATIONS * MESSAGES);
+    n8n.up().await.unwrap();
+    let after = format!(
+        "ten minutes ({:.0} s of them on this clock) and {tries} tries",
+        begun.elapsed().as_secs_f64()
+    );
+    everything_arrives(&n8n, &writer, &tasks, &after).await;
+    stack.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_in_an_outage_does_not_make_its_end_a_burst() {
+    let _alone = ALONE.lock().await;
+    let (n8n, stack, writer) = away().await;
+    let tasks = owe(&writer).await;
+    stack.kill9(House::Tasks.name(), 0).await;
+    n8n.up().await.unwrap();
+    stack.restart(House::Tasks.name(), 0).await.unwrap();
+    everything_arrives(&n8n, &writer, &tasks, "a restart").await;
     stack.stop().await.unwrap();
 }
 

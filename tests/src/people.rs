@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 /// Longest a request may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A connection that was opened and never used is ended with a 408 after 10 s, which may cross with its first request.
+const KEPT: Duration = Duration::from_secs(5);
 
 /// A client whose requests end in bounded time.
 ///
@@ -25,6 +27,7 @@ pub fn client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .timeout(PATIENCE)
+        .pool_idle_timeout(KEPT)
         .build()
         .expect("a client can be built")
 }
