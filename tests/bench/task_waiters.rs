@@ -59,7 +59,7 @@ pub(crate) async fn run() -> Result<()> {
     heading(
         "An answer that comes to one replica while others wait on the other, half of them by long poll, half by stream",
     );
-    let (_, few) = chat.measure(FEW).await?;
+    let few = chat.transactions(FEW).await?;
     let (mut waits, many) = chat.measure(MANY).await?;
     let (p50, p99) = (waits.quantile_ms(0.5), waits.quantile_ms(0.99));
     row(
